@@ -1,0 +1,1 @@
+"""A passive, persistent workflow engine behind a REST API."""

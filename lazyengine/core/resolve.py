@@ -1,0 +1,373 @@
+"""What follows from one event: the way forward through a graph.
+
+Theory of operation:
+
+1. A finished run *tells* its edges in order (on-success or on-error, then on-complete; Mistral:
+   `workflow/direct_workflow.py`, `_find_next_tasks`).  An edge that fires leads to a node or is a command.
+2. Each link then carries a verdict to its node as a `Token`: live, as many runs as edges fired; or dead.  A node that
+   repeats settles its links once, after its last run.  *Each link carries exactly one final verdict.*
+3. A node counts.  A join of k runs when k links are live, exactly once; with some live and too few left it fails
+   without running (Mistral: `_get_join_logical_state`); with none live it never happens.  EACH runs once for every
+   live edge.
+4. A node that will not run tells that it will not, but only where a join below has to know.
+5. Tokens travel in waves.  `arrive` takes one wave and the slice of the graph that it reaches and gives the next; the
+   caller loops until no wave is left.  So a decision reads and writes one node and those it leads to.
+6. Pure actions end as they start, within the same wave, as long as `budget` lasts.  What does not fit, and what ends
+   while the execution is suspended, goes to the backlog; `unfold` carries on with it.
+7. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
+   start their tasks; nothing is told after it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from lazyengine.core import state as st
+from lazyengine.core.actions import pure_outcome
+from lazyengine.core.graph import Command, Edge, Node, On
+from lazyengine.core.state import (
+    Event,
+    EventKind,
+    ExecutionEvent,
+    ExecutionState,
+    Failure,
+    Header,
+    Intent,
+    Mark,
+    Outcome,
+    TaskEvent,
+    TaskState,
+)
+
+Ask = Callable[[str], bool]
+"""Decides a guard: the port for what the core cannot know."""
+
+Key = tuple[int, int]
+"""(node, iteration)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The verdict of a link on its way: `live` edges fired; `settled` when no more can come."""
+
+    to: int
+    live: int
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The header and the neighbourhood of one event: the nodes it reaches and the marks they have."""
+
+    header: Header
+    nodes: Mapping[int, Node]
+    marks: Mapping[Key, Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one event changes: the new header, the changed marks, the next wave, what was handed out, the history."""
+
+    header: Header
+    marks: Mapping[Key, Mark] = field(default_factory=dict)
+    wave: tuple[Token, ...] = ()
+    scheduled: tuple[Key, ...] = ()
+    events: tuple[Event, ...] = ()
+    steps: int = 0
+
+
+UNBOUNDED = 1 << 62
+
+STOPS: dict[Command, ExecutionEvent] = {
+    Command.FAIL: ExecutionEvent.FAIL,
+    Command.SUCCEED: ExecutionEvent.SUCCEED,
+}
+
+FIRES_ON: dict[TaskState, frozenset[On]] = {
+    TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
+    TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
+    TaskState.CANCELLED: frozenset(),
+}
+
+
+def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
+    """Start an execution: a live token for each root, and the first history row."""
+    work = _Work(Slice(header, {}, {}), now)
+    work.generation += 1
+    work.record(EventKind.EXECUTION, work.state)
+    return replace(work.decide(), wave=tuple(Token(root, 1) for root in roots))
+
+
+def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, ask: Ask) -> Decision:
+    """End the run `key` with `outcome` and tell its edges, or keep them for later while the execution is suspended.
+
+    The slice needs the node, its mark and its mark of iteration 1.  Cost: 1 + out-degree.
+
+    :raises IllegalTransition: the run is not RUNNING
+    """
+    work = _Work(slice, now, ask)
+    work.generation += 1
+    work.live -= 1
+    work.finish(slice.marks[key], outcome)
+    return work.decide()
+
+
+def arrive(slice: Slice, wave: Iterable[Token], now: datetime, ask: Ask, budget: int) -> Decision:
+    """Let a wave of tokens reach its nodes; `budget` is how many ends (of pure actions, of dead nodes) may be told.
+
+    The slice needs every node that the wave reaches and its mark of iteration 1.  Cost: the wave and its out-edges.
+    """
+    work = _Work(slice, now, ask, budget)
+    for token in wave:
+        work.arrive(token)
+    return work.decide()
+
+
+def unfold(slice: Slice, keys: Iterable[Key], now: datetime, ask: Ask) -> Decision:
+    """Carry on with marks of the backlog, in the given order; stops where a command ends or suspends the execution."""
+    work = _Work(slice, now, ask)
+    work.generation += 1
+    for key in keys:
+        if work.state is not ExecutionState.RUNNING:
+            break
+        work.unfold(work.mark(key))
+    return work.decide()
+
+
+def settle(header: Header, now: datetime) -> Decision:
+    """Close the books when no wave is left: is the execution over, or has it come to rest?
+
+    A cancelled task outranks a failed one (Mistral: `engine/workflows.py`, `check_and_complete`).
+    """
+    work = _Work(Slice(header, {}, {}), now)
+    if work.live == 0 and work.state is ExecutionState.SUSPENDING:
+        work.change(ExecutionEvent.DRAIN, work.info)
+    elif work.live == 0 and work.state is ExecutionState.RUNNING and work.backlog == 0:
+        if work.cancelled:
+            work.change(ExecutionEvent.CANCEL, f"{work.cancelled} of its tasks were cancelled")
+        elif work.unhandled:
+            work.change(ExecutionEvent.FAIL, work.cause)
+        else:
+            work.change(ExecutionEvent.SUCCEED, None)
+    return work.decide()
+
+
+def steer(header: Header, event: ExecutionEvent, info: str | None, now: datetime) -> Decision:
+    """Suspend, resume or cancel from outside.
+
+    :raises IllegalTransition: the execution cannot do that in its state
+    """
+    work = _Work(Slice(header, {}, {}), now)
+    work.generation += 1
+    work.change(event, info)
+    return work.decide()
+
+
+def keep_late(header: Header, mark: Mark, outcome: Outcome, now: datetime) -> Decision:
+    """Keep an answer that came too late in the history; nothing else changes."""
+    work = _Work(Slice(header, {}, {}), now)
+    work.generation += 1
+    work.record(EventKind.LATE_RESULT, outcome.state, mark, late=outcome)
+    return work.decide()
+
+
+class _Work:
+    """A decision in the making: the header's counters, the marks touched so far, the tokens and history to come."""
+
+    def __init__(self, slice: Slice, now: datetime, ask: Ask | None = None, budget: int = UNBOUNDED) -> None:
+        header = slice.header
+        self.nodes, self.before = slice.nodes, slice.marks
+        self.now, self.ask, self.budget, self.steps = now, ask, budget, 0
+        self.state, self.info, self.cause = header.state, header.info, header.cause
+        self.live, self.backlog = header.live, header.backlog
+        self.unhandled, self.cancelled = header.unhandled, header.cancelled
+        self.generation, self.event_count = header.generation, header.events
+        self.marks: dict[Key, Mark] = {}
+        self.wave: list[Token] = []
+        self.scheduled: list[Key] = []
+        self.events: list[Event] = []
+
+    def decide(self) -> Decision:
+        header = Header(
+            self.state,
+            self.live,
+            self.backlog,
+            self.unhandled,
+            self.cancelled,
+            self.info,
+            self.cause,
+            self.generation,
+            self.event_count,
+        )
+        return Decision(header, self.marks, tuple(self.wave), tuple(self.scheduled), tuple(self.events), self.steps)
+
+    # -- marks and history --------------------------------------------------------------------------------------------
+
+    def mark(self, key: Key) -> Mark:
+        return self.marks.get(key) or self.before.get(key) or Mark(*key)
+
+    def save(self, mark: Mark) -> Mark:
+        self.marks[mark.node, mark.iteration] = mark
+        return mark
+
+    def record(self, kind: EventKind, state: str, mark: Mark | None = None, **more: object) -> int:
+        where = (mark.node, mark.iteration, mark.attempt) if mark else (None, None, None)
+        self.event_count += 1
+        self.events.append(Event(self.event_count, self.generation, self.now, kind, state, *where, **more))  # type: ignore[arg-type]
+        return self.event_count
+
+    def change(self, event: ExecutionEvent, info: str | None) -> None:
+        self.state = st.next_execution_state(self.state, event)
+        self.info = info
+        self.record(EventKind.EXECUTION, self.state, info=info)
+
+    # -- tokens reach a node ------------------------------------------------------------------------------------------
+
+    def arrive(self, token: Token) -> None:
+        node = self.nodes[token.to]
+        tally = self.mark((node.id, 1))
+        if node.join is not None:
+            self.arrive_at_join(node, node.join, tally, token)
+            return
+        tally = self.save(replace(tally, dead=tally.dead + token.settled, runs=tally.runs + token.live))
+        for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
+            self.start(node, iteration)
+        if not token.live:
+            self.settle_node(node, tally)
+
+    def arrive_at_join(self, node: Node, threshold: int, tally: Mark, token: Token) -> None:
+        if tally.runs:
+            return  # it has had its one run: what the other links say changes nothing
+        chosen = token.live > 0
+        tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
+        if tally.live == threshold:
+            self.save(replace(tally, runs=1))
+            self.start(node, 1)
+        elif tally.live and tally.dead > node.indegree - threshold:
+            self.block(node, tally)
+        elif tally.dead == node.indegree:
+            self.later(tally, Intent.SETTLE)
+
+    def start(self, node: Node, iteration: int) -> None:
+        mark = self.mark((node.id, iteration))
+        state = st.next_task_state(mark.state, TaskEvent.START)
+        mark = replace(mark, state=state, attempt=1, started_at=self.now)
+        outcome = pure_outcome(node.action, node.input)
+        if outcome:
+            self.finish(mark, outcome)
+            return
+        self.save(mark)
+        self.live += 1
+        self.scheduled.append((node.id, iteration))
+        self.record(EventKind.TASK, mark.state, mark)
+
+    def block(self, node: Node, tally: Mark) -> None:
+        info = f"{tally.dead} of the {node.indegree} tasks that lead here did not choose it; it joins {node.join}"
+        self.end(replace(tally, runs=1), TaskEvent.BLOCK, Outcome(TaskState.FAILURE, None, Failure("join", info)))
+
+    # -- a run ends ---------------------------------------------------------------------------------------------------
+
+    def finish(self, mark: Mark, outcome: Outcome) -> None:
+        self.end(mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+
+    def end(self, mark: Mark, event: TaskEvent, outcome: Outcome) -> None:
+        info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
+        mark = replace(
+            mark, state=st.next_task_state(mark.state, event), info=info, outcome=outcome, finished_at=self.now
+        )
+        number = self.record(EventKind.TASK, mark.state, mark, info=info)
+        self.cancelled += mark.state is TaskState.CANCELLED
+        mark = self.save(replace(mark, finished_event=number))
+        self.later(mark, Intent.TELL)
+
+    def later(self, mark: Mark, intent: Intent) -> None:
+        """Do now what is to be done for the mark, if the execution is running and the budget lasts."""
+        if self.state is ExecutionState.RUNNING and self.budget > 0:
+            self.budget -= 1
+            self.steps += 1
+            self.act(mark, intent)
+        elif self.state not in st.FINAL_EXECUTION_STATES:
+            if intent is Intent.TELL and self.state is not ExecutionState.RUNNING:
+                intent = Intent.TELL_THROUGH
+            self.hold(mark, intent)
+
+    def hold(self, mark: Mark, intent: Intent) -> None:
+        self.save(replace(mark, intent=intent))
+        self.backlog += 1
+
+    def unfold(self, mark: Mark) -> None:
+        intent = mark.intent
+        assert intent is not None
+        self.backlog -= 1
+        self.act(self.save(replace(mark, intent=None)), intent)
+
+    def act(self, mark: Mark, intent: Intent) -> None:
+        node = self.nodes[mark.node]
+        if intent is Intent.SETTLE:
+            self.settle_links(node)
+        else:
+            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
+
+    # -- edges are told -----------------------------------------------------------------------------------------------
+
+    def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
+        counts: Counter[int] = Counter()
+        handled = False
+        for index in range(mark.told, len(node.edges)):
+            edge = node.edges[index]
+            if not self.fires(edge, mark.state):
+                continue
+            handled = handled or edge.on is On.ERROR
+            if isinstance(edge.to, int):
+                counts[edge.to] += 1
+            elif edge.to is Command.PAUSE and not passing_pauses:
+                self.pause(node, mark, counts, index + 1)
+                break
+            elif edge.to in STOPS:
+                self.change(STOPS[edge.to], edge.message or f"Ended by '{edge.to}' of task '{node.name}'")
+                self.send(node, counts, settled=False)
+                return
+        else:
+            self.conclude(node, counts)
+        if mark.state is TaskState.FAILURE and not handled and not mark.told:
+            self.unhandled += 1
+            self.cause = self.cause or f"Task '{node.name}' failed: {mark.info}"[: st.INFO_LENGTH]
+
+    def fires(self, edge: Edge, state: TaskState) -> bool:
+        return edge.on in FIRES_ON[state] and (edge.guard is None or (self.ask is not None and self.ask(edge.guard)))
+
+    def pause(self, node: Node, mark: Mark, counts: Counter[int], told: int) -> None:
+        """Tell what stands before the pause command, keep what stands after it."""
+        self.send(node, counts, settled=False)
+        self.hold(replace(self.mark((mark.node, mark.iteration)), told=told), Intent.TELL)
+        self.change(ExecutionEvent.SUSPEND, f"Paused by task '{node.name}'")
+
+    def conclude(self, node: Node, counts: Counter[int]) -> None:
+        """Tell what the whole list of edges came to."""
+        self.send(node, counts, settled=not node.repeats)
+        if node.repeats:
+            tally = self.mark((node.id, 1))
+            self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
+        else:
+            self.settle_links(node, counts)
+
+    def send(self, node: Node, counts: Counter[int], settled: bool) -> None:
+        """Put live tokens on the links chosen; a join hears of each link once."""
+        tally = self.mark((node.id, 1))
+        for target, live in counts.items():
+            if not (target in node.joins and target in tally.chosen):
+                self.wave.append(Token(target, live, settled))
+        if counts and not settled:
+            self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
+
+    def settle_node(self, node: Node, tally: Mark) -> None:
+        """Settle the links of a node once every link to it is settled and all its runs have ended."""
+        if node.heeds and tally.dead == node.indegree and tally.ended == tally.runs:
+            self.later(tally, Intent.SETTLE)
+
+    def settle_links(self, node: Node, counts: Container[int] = ()) -> None:
+        chosen = self.mark((node.id, 1)).chosen
+        for target in node.heeds:
+            if target not in counts and not (target in node.joins and target in chosen):
+                self.wave.append(Token(target, 0))

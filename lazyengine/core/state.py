@@ -1,0 +1,223 @@
+"""The states of an execution and of its tasks, and every way from one to the next.
+
+Theory of operation:
+
+1. An execution is one `Header`; each task that anything has happened to has a `Mark` for each of its runs
+   (`iteration`, from 1).  A task without a mark is PENDING.
+2. The mark of iteration 1 is also the node's tally: how many of its links are live and dead, how many runs have begun
+   and ended.
+3. `live` counts tasks that are handed out and unfinished.  An execution is over when it is RUNNING, `live` is 0 and
+   nothing is left in its backlog; nobody ever counts rows.
+4. The backlog holds finished tasks whose edges are still to be told, because the execution was suspended or because
+   one transaction does only so much.  `Intent` on the mark says which.
+5. The two tables below are the only ways to change a state.  An event that a table does not have is an
+   `IllegalTransition` and changes nothing.
+
+The names of the states are TaskFlow's (`taskflow.states`), with CANCELLED as in Mistral (`mistral.workflow.states`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ExecutionState(StrEnum):
+    RUNNING = "RUNNING"
+    SUSPENDING = "SUSPENDING"
+    SUSPENDED = "SUSPENDED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    CANCELLED = "CANCELLED"
+
+
+class ExecutionEvent(StrEnum):
+    SUSPEND = "suspend"
+    DRAIN = "drain"
+    RESUME = "resume"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+class TaskState(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    CANCELLED = "CANCELLED"
+
+
+class TaskEvent(StrEnum):
+    START = "start"
+    BLOCK = "block"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+E, X, T, S = ExecutionEvent, ExecutionState, TaskEvent, TaskState
+
+EXECUTION_TRANSITIONS: dict[tuple[ExecutionState, ExecutionEvent], ExecutionState] = {
+    (X.RUNNING, E.SUSPEND): X.SUSPENDING,
+    (X.RUNNING, E.SUCCEED): X.SUCCESS,
+    (X.RUNNING, E.FAIL): X.FAILURE,
+    (X.RUNNING, E.CANCEL): X.CANCELLED,
+    (X.SUSPENDING, E.DRAIN): X.SUSPENDED,
+    (X.SUSPENDING, E.RESUME): X.RUNNING,
+    (X.SUSPENDING, E.CANCEL): X.CANCELLED,
+    (X.SUSPENDED, E.RESUME): X.RUNNING,
+    (X.SUSPENDED, E.CANCEL): X.CANCELLED,
+}
+
+TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
+    (S.PENDING, T.START): S.RUNNING,
+    (S.PENDING, T.BLOCK): S.FAILURE,
+    (S.RUNNING, T.SUCCEED): S.SUCCESS,
+    (S.RUNNING, T.FAIL): S.FAILURE,
+    (S.RUNNING, T.CANCEL): S.CANCELLED,
+}
+
+FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.CANCELLED})
+FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED})
+TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL}
+
+del E, X, T, S
+
+
+INFO_LENGTH = 1000
+"""Characters of a `state_info` at most; the whole story is in the failure."""
+
+
+class IllegalTransition(Exception):
+    """The state machine has no such step; nothing was changed."""
+
+
+def next_execution_state(state: ExecutionState, event: ExecutionEvent) -> ExecutionState:
+    """Look up where `event` leads from `state`.
+
+    :raises IllegalTransition: the table has no such entry
+    """
+    try:
+        return EXECUTION_TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(f"an execution that is {state} cannot {event}") from None
+
+
+def next_task_state(state: TaskState, event: TaskEvent) -> TaskState:
+    """Look up where `event` leads from `state`.
+
+    :raises IllegalTransition: the table has no such entry
+    """
+    try:
+        return TASK_TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(f"a task that is {state} cannot {event}") from None
+
+
+class Intent(StrEnum):
+    """What is still to be done for a mark in the backlog."""
+
+    TELL = "tell"  # tell its edges from `told` on
+    TELL_THROUGH = "tell-through"  # the same, passing over pause commands: it finished while suspended
+    SETTLE = "settle"  # tell that it will not run (again)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task failed; `details` is any JSON."""
+
+    type: str
+    message: str
+    details: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run of a task ended: a final state and what it left behind; `result` is any JSON."""
+
+    state: TaskState
+    result: Any = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The row of an execution that every decision reads and writes.
+
+    :param live: tasks handed out and unfinished
+    :param backlog: marks with an `Intent`
+    :param unhandled: failures that no on-error answered
+    :param cancelled: tasks that ended as CANCELLED
+    :param info: why it is in this state, for people
+    :param cause: the first failure that no on-error answered, for people
+    :param generation: decisions taken so far
+    :param events: history rows written so far
+    """
+
+    state: ExecutionState = ExecutionState.RUNNING
+    live: int = 0
+    backlog: int = 0
+    unhandled: int = 0
+    cancelled: int = 0
+    info: str | None = None
+    cause: str | None = None
+    generation: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One run of a node; that of iteration 1 also holds the node's tally.
+
+    :param attempt: 0 until it is handed out
+    :param live: tally: links that chose this node
+    :param dead: tally: links that never will (a join), or that have settled either way (EACH)
+    :param runs: tally: runs begun
+    :param ended: tally: runs whose edges have been told
+    :param chosen: nodes it has put a live token on, kept while more may follow
+    :param told: edges already told, where a pause command cut the list
+    :param outcome: set by the decision that ends the run; not loaded again
+    :param finished_event: number of the history row that records its end
+    """
+
+    node: int
+    iteration: int = 1
+    state: TaskState = TaskState.PENDING
+    info: str | None = None
+    attempt: int = 0
+    live: int = 0
+    dead: int = 0
+    runs: int = 0
+    ended: int = 0
+    chosen: tuple[int, ...] = ()
+    intent: Intent | None = None
+    told: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    finished_event: int | None = None
+    outcome: Outcome | None = None
+
+
+class EventKind(StrEnum):
+    """What a history row tells of."""
+
+    EXECUTION = "execution"
+    TASK = "task"
+    LATE_RESULT = "late_result"  # an answer that came too late: it changed nothing and is kept for the record
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A history row: the execution, or one run of `node`, reached `state` (or was reported as it, too late)."""
+
+    number: int
+    generation: int
+    at: datetime
+    kind: EventKind
+    state: str
+    node: int | None = None
+    iteration: int | None = None
+    attempt: int | None = None
+    info: str | None = None
+    late: Outcome | None = None

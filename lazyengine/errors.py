@@ -1,0 +1,200 @@
+"""Every error a caller can meet, in one file.
+
+The docstring of a class is the text a caller reads: it is formatted with the keyword arguments given to the
+constructor and says what to do next.  ``status`` is the HTTP status; ``code`` is stable and named in the api-ref.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a document, and its place as a JSON Pointer (RFC 6901)."""
+
+    path: str
+    message: str
+
+
+class LazyEngineError(Exception):
+    """The service met a condition that it did not expect; give the request id to its operator."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__((type(self).__doc__ or "").format(**facts))
+
+
+# -- the request itself -----------------------------------------------------------------------------------------------
+
+
+class RequestInvalid(LazyEngineError):
+    """{reason}"""
+
+    status = 400
+    code = "request.invalid"
+
+
+class AuthenticationRequired(LazyEngineError):
+    """Send 'Authorization: Bearer <token>' with one of the tokens that this service was configured with."""
+
+    status = 401
+    code = "authentication.required"
+
+
+class ResourceNotFound(LazyEngineError):
+    """Nothing is served at {path}; GET / and GET /openapi.json tell what is."""
+
+    status = 404
+    code = "resource.not_found"
+
+
+class MethodNotAllowed(LazyEngineError):
+    """{method} is not allowed here; the Allow header tells what is."""
+
+    status = 405
+    code = "request.method_not_allowed"
+
+
+class NotAcceptable(LazyEngineError):
+    """Only application/json is served; send an Accept header that admits it, or none."""
+
+    status = 406
+    code = "request.not_acceptable"
+
+
+class RequestTooLarge(LazyEngineError):
+    """The body is larger than {limit_bytes} bytes; send less, or raise max_body_bytes in the settings."""
+
+    status = 413
+    code = "request.too_large"
+
+
+class UnsupportedMediaType(LazyEngineError):
+    """Only application/json is read; YAML travels as a string inside it. Set Content-Type: application/json."""
+
+    status = 415
+    code = "request.unsupported_media_type"
+
+
+# -- definitions and input --------------------------------------------------------------------------------------------
+
+
+class DefinitionInvalid(LazyEngineError):
+    """The definition cannot run: {summary}."""
+
+    status = 400
+    code = "definition.invalid"
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        first = f"{faults[0].path or '/'}: {faults[0].message}"
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(summary=first + more)
+
+
+class InputInvalid(LazyEngineError):
+    """The input does not fit workflow '{workflow}': {reason}."""
+
+    status = 400
+    code = "input.invalid"
+
+
+class WorkflowNotFound(LazyEngineError):
+    """No workflow '{workflow}' in the definition, which has: {known}."""
+
+    status = 404
+    code = "workflow.not_found"
+
+
+# -- executions -------------------------------------------------------------------------------------------------------
+
+
+class ExecutionNotFound(LazyEngineError):
+    """No execution {execution_id}; GET /executions lists those there are."""
+
+    status = 404
+    code = "execution.not_found"
+
+
+class ExecutionIdInUse(LazyEngineError):
+    """Execution {execution_id} was started by a different request; choose another id, or repeat the first request."""
+
+    status = 409
+    code = "execution.id_in_use"
+
+
+class ExecutionFinished(LazyEngineError):
+    """Execution {execution_id} is {state}, which is final; nothing changed."""
+
+    status = 409
+    code = "execution.finished"
+
+
+class ExecutionNotFinished(LazyEngineError):
+    """Execution {execution_id} is {state}; wait for its end, or delete it with force=true, which cancels it first."""
+
+    status = 409
+    code = "execution.not_finished"
+
+
+# -- tasks ------------------------------------------------------------------------------------------------------------
+
+
+class TaskNotFound(LazyEngineError):
+    """Execution {execution_id} has no task '{task}'{which}; GET /executions/{execution_id}/tasks lists them."""
+
+    status = 404
+    code = "task.not_found"
+
+
+class TaskNotRunning(LazyEngineError):
+    """Task '{task}' of execution {execution_id} is {state}: it was not handed out yet, so it cannot be reported on."""
+
+    status = 409
+    code = "task.not_running"
+
+
+class TaskAlreadyCompleted(LazyEngineError):
+    """Task '{task}' of execution {execution_id} finished as {state} with another outcome, which stands."""
+
+    status = 409
+    code = "task.already_completed"
+
+
+class TaskStaleAttempt(LazyEngineError):
+    """Task '{task}' of execution {execution_id} is at attempt {current}, not {attempt}; kept in the history only."""
+
+    status = 409
+    code = "task.stale_attempt"
+
+
+# -- the database -----------------------------------------------------------------------------------------------------
+
+
+class DatabaseBusy(LazyEngineError):
+    """The database did not let this request through in time; nothing changed, repeat it after a moment."""
+
+    status = 503
+    code = "database.busy"
+
+
+class DatabaseUnavailable(LazyEngineError):
+    """The database cannot be reached; repeat the request after a moment."""
+
+    status = 503
+    code = "database.unavailable"
+
+
+class SchemaNotReady(LazyEngineError):
+    """The database schema is at {current}, this service needs {head}; run 'lazyengine db upgrade'."""
+
+    status = 503
+    code = "database.schema_not_ready"
+
+
+class SettingsInvalid(LazyEngineError):
+    """{reason}"""
+
+    code = "settings.invalid"

@@ -1,0 +1,185 @@
+"""The shapes that cross a border: what a caller asks the engine for, and what the engine and the store answer.
+
+Ids are canonical lower-case UUID strings, times are aware datetimes in UTC, durations are seconds.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from lazyengine.core.state import ExecutionState, Failure, Outcome, TaskState
+
+T = TypeVar("T")
+
+# -- asked ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A wish to start an execution.
+
+    :param definition: the text (YAML) or the document of a workflow definition
+    :param workflow: which workflow of the definition; None where it has only one
+    :param id: chosen by the caller, or None
+    :param digest: of the whole request as it was sent: the same id with another digest is refused
+    """
+
+    definition: str | dict[str, Any]
+    digest: str
+    workflow: str | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says of a task: how it ended.
+
+    :param iteration: which run; None is the newest
+    :param attempt: which attempt the answer is for; None is the current one
+    """
+
+    task: str
+    outcome: Outcome
+    iteration: int | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a worker says of a task that it still works on; `progress` is from 0 to 1."""
+
+    task: str
+    iteration: int | None = None
+    attempt: int | None = None
+    progress: float | None = None
+    lease_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A wish for work: at most `limit` tasks of these targets (and actions), for `lease_seconds`."""
+
+    worker: str
+    targets: tuple[str, ...] = ("default",)
+    actions: tuple[str, ...] | None = None
+    limit: int = 1
+    lease_seconds: float = 60.0
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionQuery:
+    """Which executions to list; `created` holds (operator, time) pairs with gt, gte, lt, lte, eq or neq."""
+
+    states: tuple[ExecutionState, ...] = ()
+    workflow: str | None = None
+    tag: str | None = None
+    created: tuple[tuple[str, datetime], ...] = ()
+    descending: bool = True
+    limit: int = 100
+    marker: str | None = None
+    values: bool = False  # load input and output too
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """Which tasks of an execution to list; `marker` is (node, iteration) of the last one seen."""
+
+    states: tuple[TaskState, ...] = ()
+    limit: int = 100
+    marker: tuple[int, int] | None = None
+
+
+# -- answered ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as callers see it; `input` and `output` are None where a list left them out."""
+
+    id: str
+    workflow: str
+    definition_digest: str
+    state: ExecutionState
+    info: str | None
+    params: dict[str, Any]
+    description: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    generation: int
+    input: dict[str, Any] | None = None
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A run of a task as callers see it; `input` and `result` are None where a list left them out."""
+
+    execution_id: str
+    node: int
+    name: str
+    iteration: int
+    state: TaskState
+    info: str | None
+    action: str | None
+    target: str
+    attempt: int
+    progress: float | None
+    claimed_by: str | None
+    lease_expires_at: datetime | None
+    created_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    input: dict[str, Any] | None = None
+    result: Any = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A task that was handed out: all that whoever runs it has to know."""
+
+    execution_id: str
+    task: str
+    iteration: int
+    attempt: int
+    action: str | None
+    target: str
+    input: dict[str, Any]
+    traceparent: str | None = None
+    lease_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The answer to a `Start`; `created` is False where the same request had been answered before."""
+
+    execution: Execution
+    scheduled: tuple[Assignment, ...]
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The answer to a `Report` or a `Heartbeat`."""
+
+    task: Task
+    execution: Execution
+    scheduled: tuple[Assignment, ...] = ()
+    replayed: bool = False
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `more` says that another one follows."""
+
+    items: tuple[T, ...]
+    more: bool
