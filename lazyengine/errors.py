@@ -148,6 +148,11 @@ class TaskNotFound(LazyEngineError):
     status = 404
     code = "task.not_found"
 
+    @classmethod
+    def of(cls, execution_id: str, task: str, iteration: int | None = None) -> "TaskNotFound":
+        which = "" if iteration is None else f" of iteration {iteration}"
+        return cls(execution_id=execution_id, task=task, which=which)
+
 
 class TaskNotRunning(LazyEngineError):
     """Task '{task}' of execution {execution_id} is {state}: it was not handed out yet, so it cannot be reported on."""

@@ -167,11 +167,20 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionStatus:
+    """What a worker is told of the execution that its task belongs to."""
+
+    id: str
+    state: ExecutionState
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The answer to a `Report` or a `Heartbeat`."""
 
     task: Task
-    execution: Execution
+    execution: ExecutionStatus
     scheduled: tuple[Assignment, ...] = ()
     replayed: bool = False
     cancel_requested: bool = False

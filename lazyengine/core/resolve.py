@@ -99,7 +99,7 @@ def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
     return replace(work.decide(), wave=tuple(Token(root, 1) for root in roots))
 
 
-def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, ask: Ask) -> Decision:
+def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, ask: Ask | None = None) -> Decision:
     """End the run `key` with `outcome` and tell its edges, or keep them for later while the execution is suspended.
 
     The slice needs the node, its mark and its mark of iteration 1.  Cost: 1 + out-degree.
@@ -113,7 +113,9 @@ def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, ask: Ask) 
     return work.decide()
 
 
-def arrive(slice: Slice, wave: Iterable[Token], now: datetime, ask: Ask, budget: int) -> Decision:
+def arrive(
+    slice: Slice, wave: Iterable[Token], now: datetime, ask: Ask | None = None, budget: int = UNBOUNDED
+) -> Decision:
     """Let a wave of tokens reach its nodes; `budget` is how many ends (of pure actions, of dead nodes) may be told.
 
     The slice needs every node that the wave reaches and its mark of iteration 1.  Cost: the wave and its out-edges.
@@ -124,7 +126,7 @@ def arrive(slice: Slice, wave: Iterable[Token], now: datetime, ask: Ask, budget:
     return work.decide()
 
 
-def unfold(slice: Slice, keys: Iterable[Key], now: datetime, ask: Ask) -> Decision:
+def unfold(slice: Slice, keys: Iterable[Key], now: datetime, ask: Ask | None = None) -> Decision:
     """Carry on with marks of the backlog, in the given order; stops where a command ends or suspends the execution."""
     work = _Work(slice, now, ask)
     work.generation += 1

@@ -1,0 +1,227 @@
+"""The bodies that the service answers with; each shows a record of the engine."""
+
+from lazyengine.api.document import Document, member, optional
+from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number
+from lazyengine.core.state import ExecutionState, TaskState
+
+EXECUTION_STATE = Choice.of(ExecutionState)
+TASK_STATE = Choice.of(TaskState)
+COUNT = Integer(0, None)
+
+
+class Link(Document):
+    """Where to go from here."""
+
+    rel = member(WORDS, "What is found there, such as next.")
+    href = member(WORDS, "Its URL.")
+
+
+class TaskReference(Document):
+    """A task of an execution."""
+
+    execution_id = member(UUID)
+    task = member(WORDS)
+
+
+class ItemCounts(Document):
+    """How far the items of a with-items task are."""
+
+    total = member(COUNT)
+    done = member(COUNT)
+    failed = member(COUNT)
+
+
+class Failure(Document):
+    """Why a task failed."""
+
+    type = member(WORDS, "A word for programs.")
+    message = member(WORDS, "A sentence for people.")
+    details = member(JSON, "Any JSON.", nullable=True)
+
+
+class Assignment(Document):
+    """A task that was handed out: all that whoever runs it has to know."""
+
+    execution_id = member(UUID)
+    task = member(WORDS, "Its name.")
+    iteration = member(COUNT, "The pass of a loop, from 1.")
+    item = member(COUNT, "Which item of a with-items task.", nullable=True, always=None)
+    attempt = member(COUNT, "To be repeated in the report, which is refused once a newer attempt has begun.")
+    action = member(WORDS, "What to do; null leaves it to the caller.", nullable=True)
+    target = member(WORDS, "Who is to do it.")
+    input = member(JSON_OBJECT, "What to do it with.")
+    timeout_seconds = member(Number(0, 1e12), nullable=True, always=None)
+    deadline_at = member(TIME, nullable=True, always=None)
+    callback_url = member(WORDS, nullable=True, always=None)
+    traceparent = member(WORDS, "W3C trace context of the request that started the execution.", nullable=True)
+    lease_expires_at = member(TIME, "Until when it is the worker's.", nullable=True)
+
+
+class ExecutionSummary(Document):
+    """An execution in a list."""
+
+    id = member(UUID)
+    workflow = member(WORDS, "The workflow that it runs.")
+    definition_digest = member(WORDS, "SHA-256 of the definition, in hexadecimal.")
+    state = member(EXECUTION_STATE)
+    state_info = member(WORDS, "Why it is in this state, for people.", source="info", nullable=True)
+    input = optional(JSON_OBJECT, "Only with fields=input.")
+    params = member(JSON_OBJECT)
+    output = optional(JSON, "Only with fields=output; null until the end.")
+    description = member(WORDS)
+    tags = member([WORDS])
+    parent = member(TaskReference, "The task that it is the work of.", nullable=True, always=None)
+    root_execution_id = member(UUID, "The outermost execution.", source="id")
+    created_at = member(TIME)
+    updated_at = member(TIME)
+    finished_at = member(TIME, nullable=True)
+    generation = member(COUNT, "How many decisions were taken so far.")
+
+
+class Execution(ExecutionSummary):
+    """An execution."""
+
+    input = member(JSON_OBJECT)
+    output = member(JSON, "Null until the end.", nullable=True)
+
+
+class StartedExecution(Execution):
+    """An execution and the tasks that its start handed out."""
+
+    _record = "execution"
+
+    scheduled = member([Assignment], "The first batch; empty where the same request had been answered before.")
+
+
+class ExecutionList(Document):
+    """One page of executions."""
+
+    executions = member([ExecutionSummary], source="entries")
+    links = member([Link], "Has a link next unless this is the last page.")
+
+
+class ExecutionOutcome(Document):
+    """How an execution stands."""
+
+    id = member(UUID)
+    state = member(EXECUTION_STATE)
+    output = member(JSON, "Null until the end.", nullable=True)
+
+
+class TaskSummary(Document):
+    """A run of a task in a list: without its input and its result."""
+
+    execution_id = member(UUID)
+    name = member(WORDS)
+    iteration = member(COUNT, "The pass of a loop, from 1.")
+    state = member(TASK_STATE)
+    state_info = member(WORDS, "Why it is in this state, for people.", source="info", nullable=True)
+    action = member(WORDS, "What it does; null leaves it to the caller.", nullable=True)
+    target = member(WORDS, "Who does it.")
+    failure = member(Failure, nullable=True)
+    published = member(JSON_OBJECT, always={})
+    attempt = member(COUNT, "0 until it is handed out.")
+    progress = member(Number(0, 1), "As its worker reported.", nullable=True)
+    claimed_by = member(WORDS, "The worker that holds it.", nullable=True)
+    lease_expires_at = member(TIME, nullable=True)
+    due_at = member(TIME, nullable=True, always=None)
+    deadline_at = member(TIME, nullable=True, always=None)
+    items = member(ItemCounts, nullable=True, always=None)
+    child_execution_id = member(UUID, nullable=True, always=None)
+    created_at = member(TIME, "Null for a task that has not been reached.", nullable=True)
+    started_at = member(TIME, nullable=True)
+    finished_at = member(TIME, nullable=True)
+    callback_url = member(WORDS, nullable=True, always=None)
+
+
+class Task(TaskSummary):
+    """A run of a task."""
+
+    input = member(JSON_OBJECT, "Null until it is handed out.", nullable=True)
+    result = member(JSON, "As it was reported.", nullable=True)
+
+
+class TaskList(Document):
+    """One page of tasks: the whole planned graph, those that were not reached as PENDING."""
+
+    tasks = member([TaskSummary], source="entries")
+    links = member([Link], "Has a link next unless this is the last page.")
+
+
+class ReportedTask(Document):
+    """What a report led to."""
+
+    task = member(Task)
+    execution = member(ExecutionOutcome)
+    scheduled = member([Assignment], "The tasks that became ready by it.")
+    replayed = member(Flag(), "The same report had been recorded before; nothing changed.")
+    cancel_requested = member(Flag(), "The execution was cancelled: the worker had better stop.")
+
+
+class ReportedEntry(Document):
+    """What one report of several led to."""
+
+    name = member(WORDS, "The task.")
+    status = member(COUNT, "As the status of the answer to a single report.")
+    code = member(WORDS, "The error code of a refused report.", nullable=True)
+    detail = member(WORDS, "What to do about a refused report.", nullable=True)
+    task = member(Task, "Null for a refused report.", nullable=True)
+    scheduled = member([Assignment], "The tasks that became ready by it.")
+    replayed = member(Flag(), "The same report had been recorded before; nothing changed.")
+
+
+class ReportedTasks(Document):
+    """What several reports led to, in their order."""
+
+    execution = member(ExecutionOutcome)
+    tasks = member([ReportedEntry], source="entries")
+
+
+class Claimed(Document):
+    """The tasks that are the worker's now."""
+
+    tasks = member([Assignment], source="entries")
+
+
+class Version(Document):
+    """A version of the API."""
+
+    id = member(WORDS)
+    status = member(WORDS)
+    links = member([Link])
+
+
+class Versions(Document):
+    """The versions of the API that this service speaks."""
+
+    name = member(WORDS)
+    versions = member([Version])
+
+
+class Health(Document):
+    """How the service stands."""
+
+    status = member(WORDS)
+
+
+class ProblemEntry(Document):
+    """One thing that is wrong."""
+
+    status = member(COUNT)
+    code = member(WORDS)
+    title = member(WORDS)
+    detail = member(WORDS)
+    request_id = member(WORDS)
+    path = optional(WORDS, "Where it is wrong: a JSON Pointer (RFC 6901) into the definition or the body.")
+
+
+class Problem(Document):
+    """Why a request was refused (RFC 9457, and the API-SIG's errors)."""
+
+    type = member(WORDS)
+    title = member(WORDS, "The phrase of the status.")
+    status = member(COUNT)
+    code = member(WORDS, "Stable, one per condition.")
+    detail = member(WORDS, "What to do about it.")
+    request_id = member(WORDS)
+    errors = member([ProblemEntry], "One per fault.")

@@ -1,0 +1,62 @@
+"""The WSGI application: what a request passes through, in which order."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pecan
+
+from lazyengine.api import openapi
+from lazyengine.api.claims import Claims
+from lazyengine.api.executions import Executions
+from lazyengine.api.middleware import App, access_log, authentication, body_limit, request_ids
+from lazyengine.api.operation import Operation, operations_of
+from lazyengine.api.problems import Problems
+from lazyengine.api.request import Request
+from lazyengine.api.root import Root
+from lazyengine.api.service import Service
+from lazyengine.api.tasks import Tasks
+from lazyengine.api.waiting import Waiting
+from lazyengine.auth import Authenticator
+from lazyengine.settings import Settings
+
+if TYPE_CHECKING:
+    from lazyengine.engine import Engine
+
+CONTROLLERS = (Executions, Tasks, Claims, Service)
+
+
+def operations() -> list[Operation]:
+    """List every operation of the API."""
+    return [operation for controller in CONTROLLERS for operation, _ in operations_of(controller)]
+
+
+@cache
+def document() -> Mapping[str, Any]:
+    """Return the OpenAPI document of the API."""
+    return openapi.document(operations())
+
+
+def make_app(engine: "Engine", settings: Settings) -> App:
+    """Put the application together, inside out: a request passes the last line first.
+
+    :raises SettingsInvalid: the tokens do not make sense
+    """
+    # Whoever waits leaves at least half of the threads to those who work.
+    waiting = Waiting(settings.threads // 2)
+    root = Root((Executions(engine, waiting), Tasks(engine), Claims(engine, waiting), Service(engine, document())))
+    open_paths = frozenset(operation.path for operation in operations() if operation.open)
+    # Pecan's own make_app would put two middlewares and the process-wide configuration around this.
+    app: App = pecan.Pecan(
+        root,
+        request_cls=Request,
+        use_context_locals=False,
+        guess_content_type_from_ext=False,
+        force_canonical=False,
+        default_renderer="json",
+    )
+    app = authentication(app, Authenticator(settings), open_paths)
+    app = body_limit(app, settings.max_body_bytes)
+    app = Problems(app)
+    app = access_log(app)
+    return request_ids(app)

@@ -1,0 +1,131 @@
+"""What surrounds the API: request ids, the access log, the limit on bodies, authentication.
+
+`lazyengine.api.app` puts them in their order.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from lazyengine.api.request import OWNER, REQUEST_ID
+from lazyengine.auth import Authenticator
+from lazyengine.errors import RequestInvalid, RequestTooLarge
+
+LOG = logging.getLogger("lazyengine.api")
+CALLERS_REQUEST_ID = "lazyengine.callers_request_id"
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Any], Iterable[bytes]]
+
+_is_request_id = re.compile(r"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+def request_ids(app: App) -> App:
+    """Give every request an id of our own and every response the header that tells it."""
+
+    def with_id(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        request_id = environ[REQUEST_ID] = f"req-{uuid.uuid4()}"
+        theirs = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        environ[CALLERS_REQUEST_ID] = theirs if _is_request_id(theirs) else "-"
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, ("X-Openstack-Request-Id", request_id)], exc_info)
+
+        return app(environ, start)
+
+    return with_id
+
+
+def access_log(app: App) -> App:
+    """Log one line a request: no body, no header but the request ids, no query."""
+
+    def logged(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        began = time.perf_counter()
+        statuses = []
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            statuses.append(status[:3])
+            return start_response(status, headers, exc_info)
+
+        body = app(environ, start)
+        LOG.info(
+            "%s %s %s %.1f ms %s %s owner=%s",
+            environ["REQUEST_METHOD"],
+            quote(environ["PATH_INFO"], encoding="latin-1"),
+            statuses[-1],
+            (time.perf_counter() - began) * 1000,
+            environ[REQUEST_ID],
+            environ[CALLERS_REQUEST_ID],
+            environ.get(OWNER) or "-",
+        )
+        return body
+
+    return logged
+
+
+class LimitedInput:
+    """The body of a request, of which nobody reads more than `limit_bytes`.
+
+    :param length: as declared; None for a body in chunks, whose end the server knows
+    """
+
+    def __init__(self, stream: Any, length: int | None, limit_bytes: int) -> None:
+        self._stream = stream
+        self._length = length
+        self._limit = limit_bytes
+
+    def read(self) -> bytes:
+        """Read the whole body.
+
+        :raises RequestTooLarge: it goes on behind the limit
+        :raises RequestInvalid: it ended early, or its chunks are broken
+        """
+        try:
+            body = self._read(self._limit + 1 if self._length is None else self._length)
+        except Exception as error:  # each server has its own for a caller that breaks off
+            raise RequestInvalid(reason="The body could not be read to its end.") from error
+        if len(body) > self._limit:
+            raise RequestTooLarge(limit_bytes=self._limit)
+        if self._length is not None and len(body) < self._length:
+            raise RequestInvalid(reason=f"The body ended after {len(body)} of {self._length} bytes.")
+        return body
+
+    def _read(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size > 0 and (part := self._stream.read(size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
+def body_limit(app: App, limit_bytes: int) -> App:
+    """Refuse a larger body: by its declared length before a byte is read, else as soon as one byte is too many."""
+
+    def limited(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        declared = environ.get("CONTENT_LENGTH") or None
+        if declared is not None and not (declared.isascii() and declared.isdigit() and len(declared) < 20):
+            raise RequestInvalid(reason="Content-Length has to be a number of bytes.")
+        length = int(declared) if declared is not None else None
+        if length is not None and length > limit_bytes:
+            raise RequestTooLarge(limit_bytes=limit_bytes)
+        if length is None and not environ.get("wsgi.input_terminated"):
+            length = 0  # nobody would tell where it ends
+        environ["wsgi.input"] = LimitedInput(environ["wsgi.input"], length, limit_bytes)
+        return app(environ, start_response)
+
+    return limited
+
+
+def authentication(app: App, authenticator: Authenticator, open_paths: frozenset[str]) -> App:
+    """Tell who calls, or refuse; `open_paths` are for everybody."""
+
+    def authenticated(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] not in open_paths:
+            environ[OWNER] = authenticator.owner(environ.get("HTTP_AUTHORIZATION"))
+        return app(environ, start_response)
+
+    return authenticated

@@ -1,0 +1,171 @@
+"""What an operation is: its declaration, and the one way in which every operation is served.
+
+The declaration is what the api-ref says, what the router looks up and what a request is held to; there is no second
+place for any of it.  The types hang on WSME's `FunctionDefinition`, as `wsme.signature` makes it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pecan
+import wsme
+from webob import Response
+from wsme.types import HostRequest
+
+from lazyengine.api.reading import read_document, read_query
+from lazyengine.api.request import Request
+from lazyengine.api.types import Misfit
+from lazyengine.api.writing import encode, writer
+from lazyengine.errors import LazyEngineError
+
+ErrorClasses = tuple[type[LazyEngineError], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter.
+
+    :param repeated: may be given several times, or several values at once, parted by commas
+    """
+
+    name: str
+    datatype: Any
+    doc: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A variable segment of a path.
+
+    :param absent: what to raise for one that can be the name of nothing, from all the variable segments by name
+    """
+
+    name: str
+    datatype: Any
+    doc: str
+    absent: Callable[[dict[str, str]], LazyEngineError]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A record to be shown, where it is not the first of the operation's statuses or needs headers."""
+
+    record: Any
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The declaration of an operation; see `operation` for the fields."""
+
+    id: str
+    method: str
+    path: str
+    doc: str
+    segments: tuple[Segment, ...]
+    parameters: dict[str, Parameter]
+    body: Any
+    answer: Any
+    statuses: dict[int, str]
+    errors: ErrorClasses
+    open: bool
+
+    def serve(self, verb: Callable[..., Any], controller: Any, request: Request, segments: Sequence[str]) -> Response:
+        """Read the request, call the verb, write the answer.
+
+        :raises LazyEngineError: whatever is wrong; `lazyengine.api.problems` tells the caller
+        """
+        request.check_accept()
+        arguments = self._read_path(segments) if segments else {}
+        if request.query:
+            arguments |= read_query(request.query, self.parameters)
+        if self.body is None:
+            request.refuse_body()
+        else:
+            arguments["body"] = read_document(self.body, request.document)
+        return self._answer(verb(controller, request, **arguments))
+
+    def _read_path(self, texts: Sequence[str]) -> dict[str, Any]:
+        try:
+            return {s.name: s.datatype.fromtext(text) for s, text in zip(self.segments, texts, strict=True)}
+        except Misfit:
+            return self._blame(dict(zip((s.name for s in self.segments), texts, strict=True)))
+
+    def _blame(self, texts: dict[str, str]) -> dict[str, Any]:
+        for segment in self.segments:
+            try:
+                segment.datatype.fromtext(texts[segment.name])
+            except Misfit:
+                raise segment.absent(texts) from None
+        raise AssertionError("a segment fitted at second sight")
+
+    def _answer(self, result: Any) -> Response:
+        answer = result if isinstance(result, Answer) else Answer(result, next(iter(self.statuses)))
+        if self.answer is None:
+            return Response(status=answer.status, headerlist=[], app_iter=[])
+        body = encode(writer(self.answer)(answer.record)).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *answer.headers]
+        return Response(status=answer.status, headerlist=headers, app_iter=[body])
+
+
+def operation(
+    method: str,
+    path: str,
+    answer: Any,
+    *,
+    segments: tuple[Segment, ...] = (),
+    parameters: tuple[Parameter, ...] = (),
+    body: Any = None,
+    statuses: dict[int, str] | None = None,
+    errors: ErrorClasses = (),
+    open: bool = False,  # noqa: A002
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """Make a method of a controller an operation of the API; its name is the operationId, its docstring the summary.
+
+    The method is called with the `Request`, the segments and parameters by name (as their types read them; a parameter
+    that is absent is left to the method's default) and, where there is one, the document `body`.  It returns a record
+    that `answer` can show, or an `Answer`.
+
+    :param path: with its variable segments in braces, in the order of `segments`
+    :param answer: a `Document`, or None for no content
+    :param body: a `Document` or `OneOf`
+    :param statuses: of success, each with what it means; the first is that of a plain record
+    :param errors: what the verb may raise, beside what any request may meet
+    :param open: needs no authentication
+    """
+
+    def declare(verb: Callable[..., Any]) -> Callable[..., Response]:
+        datatypes = [one.datatype for one in segments]
+        datatypes += [[one.datatype] if one.repeated else one.datatype for one in parameters]
+        wsme.signature(answer, HostRequest, *datatypes, body=body, rest_content_types=("json",))(verb)
+        declared = Operation(
+            id=verb.__name__,
+            method=method,
+            path=path,
+            doc=verb.__doc__ or "",
+            segments=segments,
+            parameters={parameter.name: parameter for parameter in parameters},
+            body=body,
+            answer=answer,
+            statuses=statuses or {200: "Done."},
+            errors=errors,
+            open=open,
+        )
+
+        def exposed(self: Any, request: Request, response: Response, *texts: str) -> Response:
+            return declared.serve(verb, self, request, texts)
+
+        exposed.operation = declared  # type: ignore[attr-defined]
+        exposed.verb = verb  # type: ignore[attr-defined]
+        return pecan.expose(content_type="application/json")(exposed)  # type: ignore[no-any-return]
+
+    return declare
+
+
+def operations_of(controller: Any) -> list[tuple[Operation, Any]]:
+    """List the operations that a controller (or its class) has, in the order in which they are declared."""
+    kind = controller if isinstance(controller, type) else type(controller)
+    return [(f.operation, getattr(controller, name)) for name, f in vars(kind).items() if hasattr(f, "operation")]

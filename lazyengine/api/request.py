@@ -1,0 +1,105 @@
+"""A request as the controllers see it: who calls, and the body, read once and strictly."""
+
+from functools import cached_property
+from typing import Any, NoReturn
+
+import pecan
+from webob.multidict import MultiDict
+
+from lazyengine.api.reading import read_object
+from lazyengine.errors import NotAcceptable, RequestInvalid, ResourceNotFound, UnsupportedMediaType
+
+OWNER = "lazyengine.owner"
+REQUEST_ID = "lazyengine.request_id"
+
+
+class Request(pecan.Request):  # type: ignore[misc]
+    """A WSGI request of which Pecan reads nothing but method and path.
+
+    Pecan would parse the body and the query a second time, by lenient rules, and pick an answer's type by `Accept`.
+    What it asks for is therefore empty here; what a request means is decided by `lazyengine.api.reading` alone.
+    """
+
+    GET = params = MultiDict()
+    content_type = ""
+    accept = None
+
+    @property
+    def path_info(self) -> str:
+        """The path, percent-decoded.
+
+        :raises ResourceNotFound: it is not UTF-8, so it cannot be the path of anything
+        """
+        try:
+            return self.environ["PATH_INFO"].encode("latin-1").decode()  # type: ignore[no-any-return]
+        except UnicodeDecodeError:
+            _not_found()
+
+    @property
+    def owner(self) -> str:
+        return self.environ[OWNER]  # type: ignore[no-any-return]
+
+    @property
+    def query(self) -> str:
+        return self.environ.get("QUERY_STRING", "")  # type: ignore[no-any-return]
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context of the request, or None where it has none that is well-formed."""
+        return parse_traceparent(self.environ.get("HTTP_TRACEPARENT", ""))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The parsed body.
+
+        :raises UnsupportedMediaType: it is not declared as JSON
+        :raises RequestInvalid: it is no JSON object; see `read_object`
+        """
+        media_type, *parameters = (part.strip().lower() for part in self.environ.get("CONTENT_TYPE", "").split(";"))
+        charsets = {part[8:].strip('"') for part in parameters if part.startswith("charset=")}
+        if media_type != "application/json" or not charsets <= {"utf-8"}:
+            raise UnsupportedMediaType()
+        return read_object(self.environ["wsgi.input"].read())
+
+    def refuse_body(self) -> None:
+        """:raises RequestInvalid: there is a body where none has a meaning"""
+        if self.environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in self.environ:
+            raise RequestInvalid(reason="This operation takes no body; send the request without one.")
+
+    def check_accept(self) -> None:
+        """:raises NotAcceptable: the `Accept` header leaves JSON out"""
+        accept = self.environ.get("HTTP_ACCEPT", "*/*")
+        if accept != "*/*" and accept != "application/json" and not _admits_json(accept):
+            raise NotAcceptable()
+
+
+def _not_found() -> NoReturn:
+    raise ResourceNotFound(path="this path, which is not percent-encoded UTF-8")
+
+
+def _admits_json(accept: str) -> bool:
+    """Tell whether an `Accept` header admits JSON: the most specific range that fits decides (RFC 9110, 12.5.1)."""
+    quality = {}
+    for entry in accept.split(","):
+        media_range, *parameters = (part.strip().lower() for part in entry.split(";"))
+        weight = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
+        quality[media_range] = weight.strip("0.") != ""
+    fitting = [quality[one] for one in ("application/json", "application/*", "*/*") if one in quality]
+    return fitting[0] if fitting else not accept.strip()
+
+
+def parse_traceparent(header: str) -> str | None:
+    """Check a `traceparent` (W3C Trace Context, 3.2) and cut what a later version of it may have behind.
+
+    :returns: None for one that is malformed, which is to be taken as if there were none
+    """
+    known, rest = header.strip()[:55], header.strip()[55:]
+    parts = known.split("-")
+    if [len(part) for part in parts] != [2, 32, 16, 2] or set(known) - set("0123456789abcdef-"):
+        return None
+    version, trace, parent, _ = parts
+    if version == "ff" or not trace.strip("0") or not parent.strip("0"):
+        return None
+    if rest and (version == "00" or not rest.startswith("-")):
+        return None
+    return known

@@ -1,0 +1,155 @@
+"""The bodies that callers send."""
+
+from lazyengine.api.document import Document, OneOf, member, optional
+from lazyengine.api.types import (
+    JSON,
+    JSON_OBJECT,
+    UUID,
+    Choice,
+    Integer,
+    Number,
+    Text,
+    TextOrObject,
+)
+from lazyengine.core.state import ExecutionState, TaskState
+
+MAX_LEASE_SECONDS = 86_400
+MAX_WAIT_SECONDS = 60
+MAX_BATCH = 1_000
+NAME = Text(255)
+ATTEMPT = Integer(1)
+DESCRIPTION = Text(4096, min_length=0)
+
+NOT_YET = "is not supported yet"
+
+
+class ExecutionParams(Document):
+    """How an execution runs."""
+
+    _planned = dict.fromkeys(("task_name", "read_only", "start_after_seconds"), NOT_YET)
+
+    env = optional(JSON_OBJECT, "What the workflow's expressions find under env().")
+    default_action = optional(Text(255, min_length=0), "The action of tasks that name none; empty: the caller's work.")
+
+
+class ExecutionStart(Document):
+    """A wish to start an execution."""
+
+    _planned = {"notify": NOT_YET}
+
+    definition = member(TextOrObject(), "The workflow definition: its YAML text, or the same document as an object.")
+    workflow = optional(NAME, "Which workflow of the definition; may be left out where it has only one.")
+    input = optional(JSON_OBJECT, "The workflow's input.")
+    params = optional(ExecutionParams)
+    id = optional(UUID, "Chosen by the caller: repeating the request with it starts nothing twice.")
+    description = optional(DESCRIPTION, "For people.", default="")
+    tags = optional([NAME], "To find it again.", default=(), max_items=64)
+
+
+class ExecutionChange(Document):
+    """What to change of an execution."""
+
+    _at_least_one = True
+
+    state = optional(
+        Choice({s.value: s for s in (ExecutionState.SUSPENDED, ExecutionState.RUNNING, ExecutionState.CANCELLED)}),
+        "SUSPENDED hands out no more tasks, RUNNING goes on, CANCELLED ends it.",
+    )
+    description = optional(DESCRIPTION, "Replaces the description.")
+    tags = optional([NAME], "Replace the tags.", max_items=64)
+
+
+class ReportedFailure(Document):
+    """Why a task failed."""
+
+    type = member(NAME, "A word for programs.")
+    message = member(Text(65_536, min_length=0), "A sentence for people.")
+    details = optional(JSON, "Any JSON.", default=None)
+
+
+class Report(Document):
+    """What is said of a task, whatever its state."""
+
+    attempt = optional(ATTEMPT, "The attempt that this report is for; the current one if left out.", default=None)
+
+
+class Entry(Document):
+    """Which task one of several reports is of."""
+
+    name = member(NAME, "The task.")
+    iteration = optional(Integer(1), "Which run of the task; the newest if left out.", default=None)
+
+
+class TaskSuccess(Report):
+    """The task has done its work."""
+
+    state = member(Choice({"SUCCESS": TaskState.SUCCESS}))
+    result = optional(JSON, "What it found, any JSON.", default=None)
+
+
+class TaskFailure(Report):
+    """The task could not do its work."""
+
+    state = member(Choice({"FAILURE": TaskState.FAILURE}))
+    failure = optional(ReportedFailure, "Why.")
+    result = optional(JSON, "What it found all the same, any JSON.", default=None)
+
+
+class TaskCancellation(Report):
+    """The task was given up."""
+
+    state = member(Choice({"CANCELLED": TaskState.CANCELLED}))
+
+
+class TaskHeartbeat(Report):
+    """The task is still worked on."""
+
+    state = member(Choice({"RUNNING": TaskState.RUNNING}))
+    progress = optional(Number(0, 1), "How much of it is done.", default=None)
+    lease_seconds = optional(
+        Number(0, MAX_LEASE_SECONDS, above=True), "Hold the lease for this long from now.", default=None
+    )
+
+
+class TaskSuccessEntry(Entry, TaskSuccess):
+    """One task of many has done its work."""
+
+
+class TaskFailureEntry(Entry, TaskFailure):
+    """One task of many could not do its work."""
+
+
+class TaskCancellationEntry(Entry, TaskCancellation):
+    """One task of many was given up."""
+
+
+TASK_REPORT = OneOf(
+    "TaskReport",
+    "state",
+    {"SUCCESS": TaskSuccess, "FAILURE": TaskFailure, "CANCELLED": TaskCancellation, "RUNNING": TaskHeartbeat},
+)
+TASK_REPORT_ENTRY = OneOf(
+    "TaskReportEntry",
+    "state",
+    {"SUCCESS": TaskSuccessEntry, "FAILURE": TaskFailureEntry, "CANCELLED": TaskCancellationEntry},
+)
+
+
+class TaskReports(Document):
+    """How several tasks of one execution ended."""
+
+    tasks = member([TASK_REPORT_ENTRY], "In the order in which they are to be recorded.", max_items=MAX_BATCH)
+
+
+class ClaimRequest(Document):
+    """A worker's wish for tasks."""
+
+    worker = member(NAME, "Who asks.")
+    targets = optional([NAME], "Whose tasks it takes; ['default'] if left out.", default=("default",), max_items=64)
+    actions = optional([NAME], "Take tasks of these actions only.", default=None, max_items=64)
+    limit = optional(Integer(1, 1000), "How many tasks at most.", default=1)
+    lease_seconds = optional(
+        Number(0, MAX_LEASE_SECONDS, above=True), "For how long they are the worker's.", default=60.0
+    )
+    wait_seconds = optional(Number(0, MAX_WAIT_SECONDS), "How long to wait for a first task.", default=0.0)
+    claim_key = optional(NAME, "Chosen by the worker: a repeat with the same key gives the same leases.", default=None)

@@ -1,0 +1,194 @@
+"""Tasks: look at them, and report how they went."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wsme.types import Unset
+
+from lazyengine.api import answers, requests
+from lazyengine.api.executions import DATABASE, EXECUTION_ID, PATH
+from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, listing
+from lazyengine.api.operation import Parameter, Segment, operation
+from lazyengine.api.request import Request
+from lazyengine.api.types import MAX_INTEGER, Integer, Matching, Text
+from lazyengine.core.state import Failure, Outcome, TaskState
+from lazyengine.errors import (
+    ExecutionFinished,
+    ExecutionNotFound,
+    LazyEngineError,
+    TaskAlreadyCompleted,
+    TaskNotFound,
+    TaskNotRunning,
+    TaskStaleAttempt,
+)
+from lazyengine.records import Assignment, Execution, Heartbeat, Report, Reported, Task, TaskQuery
+
+if TYPE_CHECKING:
+    from lazyengine.engine import Engine
+
+NO_REASON = Failure("error", "The worker gave no reason.")
+
+
+class TaskName(Text):
+    """What may be the name of a task: no control characters, and no slash, as that parts the segments of a path."""
+
+    def frombasetype(self, value: Any) -> Any:
+        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
+            raise self.misfit()
+        return super().frombasetype(value)
+
+
+class Place(Matching):
+    """Where a page of tasks ended: a node and an iteration, opaque to callers."""
+
+    def __init__(self) -> None:
+        super().__init__(r"[0-9]{1,10}\.[0-9]{1,10}", "the marker that a link of a page before gave")
+
+    def frombasetype(self, value: Any) -> Any:
+        node, iteration = (int(part) for part in super().frombasetype(value).split("."))
+        if max(node, iteration) > MAX_INTEGER:
+            raise self.misfit()
+        return node, iteration
+
+
+TASK_NAME = Segment(
+    "task_name",
+    TaskName(255),
+    "The task, percent-encoded.",
+    absent=lambda texts: TaskNotFound(execution_id=texts["execution_id"], task=texts["task_name"], which=""),
+)
+ITERATION = Parameter("iteration", Integer(1), "Which run of the task, from 1; the newest if left out.")
+LIST_PARAMETERS = (
+    Parameter("state", answers.TASK_STATE, "Those in one of these states.", repeated=True),
+    LIMIT,
+    Parameter("marker", Place(), "From the link of the page before."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedEntry:
+    """What one report of several led to."""
+
+    name: str
+    status: int
+    code: str | None = None
+    detail: str | None = None
+    task: Task | None = None
+    scheduled: tuple[Assignment, ...] = ()
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTasks:
+    """What several reports led to."""
+
+    execution: Execution
+    entries: tuple[ReportedEntry, ...]
+
+
+class Tasks:
+    """The controller of tasks."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    @operation(
+        "GET",
+        PATH + "/tasks",
+        answers.TaskList,
+        segments=(EXECUTION_ID,),
+        parameters=LIST_PARAMETERS,
+        errors=(ExecutionNotFound, *DATABASE),
+    )
+    def list_tasks(
+        self,
+        request: Request,
+        execution_id: str,
+        state: tuple[TaskState, ...] = (),
+        limit: int = DEFAULT_LIMIT,
+        marker: tuple[int, int] | None = None,
+    ) -> Listing:
+        """List the tasks of an execution, the whole planned graph.
+
+        Tasks that have not been reached are PENDING.  Input and result are left out.
+        """
+        query = TaskQuery(tuple(dict.fromkeys(state)), min(limit, MAX_LIMIT), marker)
+        page = self._engine.list_tasks(request.owner, execution_id, query)
+        return listing(request, page, lambda task: f"{task.node}.{task.iteration}")
+
+    @operation(
+        "GET",
+        PATH + "/tasks/{task_name}",
+        answers.Task,
+        segments=(EXECUTION_ID, TASK_NAME),
+        parameters=(ITERATION,),
+        errors=(ExecutionNotFound, TaskNotFound, *DATABASE),
+    )
+    def get_task(self, request: Request, execution_id: str, task_name: str, iteration: int | None = None) -> Task:
+        """Look at a task."""
+        return self._engine.get_task(request.owner, execution_id, task_name, iteration)
+
+    @operation(
+        "PUT",
+        PATH + "/tasks/{task_name}",
+        answers.ReportedTask,
+        segments=(EXECUTION_ID, TASK_NAME),
+        parameters=(ITERATION,),
+        body=requests.TASK_REPORT,
+        errors=(
+            ExecutionNotFound,
+            TaskNotFound,
+            ExecutionFinished,
+            TaskAlreadyCompleted,
+            TaskNotRunning,
+            TaskStaleAttempt,
+            *DATABASE,
+        ),
+    )
+    def complete_task(
+        self, request: Request, execution_id: str, task_name: str, body: Any, iteration: int | None = None
+    ) -> Reported:
+        """Report how a task went, or that it is still worked on.
+
+        The completion callback: the tasks that become ready are scheduled in the same transaction.  The same outcome
+        may be reported again.  With state RUNNING it is a heartbeat.
+        """
+        if body.state is TaskState.RUNNING:
+            beat = Heartbeat(task_name, iteration, body.attempt, body.progress, body.lease_seconds)
+            return self._engine.heartbeat(request.owner, execution_id, beat)
+        report = Report(task_name, outcome_of(body), iteration, body.attempt)
+        return self._engine.complete_task(request.owner, execution_id, report)
+
+    @operation(
+        "PUT",
+        PATH + "/tasks",
+        answers.ReportedTasks,
+        segments=(EXECUTION_ID,),
+        body=requests.TaskReports,
+        errors=(ExecutionNotFound, *DATABASE),
+    )
+    def complete_tasks(self, request: Request, execution_id: str, body: requests.TaskReports) -> ReportedTasks:
+        """Report how several tasks ended, in one transaction.
+
+        Each report has its own entry in the answer, with the status and code that it would have had alone; one that is
+        refused does not undo the others.
+        """
+        reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt) for one in body.tasks)
+        execution, results = self._engine.complete_tasks(request.owner, execution_id, reports)
+        return ReportedTasks(execution, tuple(map(entry_of, reports, results)))
+
+
+def outcome_of(body: Any) -> Outcome:
+    """Make the engine's outcome of a report of a final state."""
+    failure = None
+    if body.state is TaskState.FAILURE:
+        given = body.failure
+        failure = NO_REASON if given is Unset else Failure(given.type, given.message, given.details)
+    return Outcome(body.state, getattr(body, "result", None), failure)
+
+
+def entry_of(report: Report, result: Reported | LazyEngineError) -> ReportedEntry:
+    """Tell of one report of several."""
+    if isinstance(result, LazyEngineError):
+        return ReportedEntry(report.task, result.status, result.code, str(result))
+    return ReportedEntry(report.task, 200, None, None, result.task, result.scheduled, result.replayed)

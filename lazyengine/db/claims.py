@@ -1,0 +1,97 @@
+"""Statements of a claim: tasks on offer go to a worker, each to one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, exists, select, tuple_, update
+
+from lazyengine.core.state import TaskState
+from lazyengine.db import tables as t
+from lazyengine.db.rows import node_of
+from lazyengine.records import Assignment, Claim
+
+_mark = t.mark.c
+KEY = (_mark.execution_id, _mark.node_id, _mark.iteration)
+
+TAKE = (
+    update(t.mark)
+    .where(*(column == bindparam("of_" + column.name) for column in KEY))
+    .values(
+        offered_at=None,
+        claimed_by=bindparam("worker"),
+        claim_key=bindparam("key"),
+        lease_expires_at=bindparam("until"),
+    )
+)
+
+
+def claim_tasks(connection: Connection, owner: str, claim: Claim, now: datetime) -> tuple[Assignment, ...]:
+    """Give the tasks that have been on offer longest to a worker; a repeated `claim.key` gives the same ones again."""
+    keys = _taken_before(connection, owner, claim) if claim.key is not None else ()
+    if not keys:
+        keys = _on_offer(connection, owner, claim)
+        _take(connection, claim, keys, now)
+    return _assignments(connection, keys)
+
+
+def _taken_before(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
+    """Served by the index (claim_key)."""
+    return connection.execute(
+        select(*KEY).where(_mark.claim_key == claim.key, _mark.claimed_by == claim.worker, _owned_by(owner))
+    ).all()
+
+
+def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
+    """Served by the index (target, offered_at), which holds only what is on offer.
+
+    Rows that another claim or a completion holds at this moment are passed over (SKIP LOCKED), so claims do not wait
+    for each other; SQLite has one writer at a time and needs none of it.
+    """
+    statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at.is_not(None), _owned_by(owner))
+    if claim.actions is not None:
+        statement = statement.where(_mark.action.in_(claim.actions))
+    return connection.execute(
+        statement.order_by(_mark.offered_at).limit(claim.limit).with_for_update(skip_locked=True)
+    ).all()
+
+
+def _owned_by(owner: str) -> Any:
+    return exists().where(t.execution.c.id == _mark.execution_id, t.execution.c.owner == owner)
+
+
+def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: datetime) -> None:
+    if not keys:
+        return
+    lease = {"worker": claim.worker, "key": claim.key, "until": now + timedelta(seconds=claim.lease_seconds)}
+    connection.execute(TAKE, [{f"of_{name}": value for name, value in key._mapping.items()} | lease for key in keys])
+
+
+def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignment, ...]:
+    """Read what the workers have to know of those that are still theirs."""
+    if not keys:
+        return ()
+    rows = connection.execute(
+        select(t.node, *KEY, _mark.attempt, _mark.lease_expires_at, t.execution.c.traceparent)
+        .select_from(t.mark)
+        .join(t.execution, t.execution.c.id == _mark.execution_id)
+        .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
+        .where(tuple_(*KEY).in_([tuple(key) for key in keys]), _mark.state == TaskState.RUNNING)
+        .order_by(_mark.started_at, *KEY)
+    )
+    return tuple(_assignment(row) for row in rows)
+
+
+def _assignment(row: Any) -> Assignment:
+    node = node_of(row)
+    return Assignment(
+        execution_id=row.execution_id,
+        task=node.name,
+        iteration=row.iteration,
+        attempt=row.attempt,
+        action=node.action,
+        target=node.target,
+        input=node.input,
+        traceparent=row.traceparent,
+        lease_expires_at=row.lease_expires_at,
+    )

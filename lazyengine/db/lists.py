@@ -1,0 +1,88 @@
+"""Statements that read for people: one task, and lists of executions and tasks, page by page, without large columns."""
+
+import operator
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, not_, select, tuple_
+
+from lazyengine.core.graph import Node
+from lazyengine.core.state import Mark, TaskState
+from lazyengine.db import tables as t
+from lazyengine.db.rows import execution_of, mark_of, node_of, outcome_of, task_of
+from lazyengine.records import Execution, ExecutionQuery, Page, Task, TaskQuery
+
+COMPARE = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
+LARGE_EXECUTION = ("input", "output")
+LARGE_MARK = ("result", "failure")
+
+
+def list_executions(connection: Connection, owner: str, query: ExecutionQuery) -> Page[Execution]:
+    """Return one page, ordered by creation; served by the index (owner, created_at, id)."""
+    table = t.execution.c
+    columns = [column for column in table if query.values or column.name not in LARGE_EXECUTION]
+    statement = select(*columns).where(table.owner == owner)
+    if query.states:
+        statement = statement.where(table.state.in_(query.states))
+    if query.workflow is not None:
+        statement = statement.where(table.workflow == query.workflow)
+    if query.tag is not None:
+        tagged = select(t.execution_tag.c.execution_id).where(t.execution_tag.c.tag == query.tag)
+        statement = statement.where(table.id.in_(tagged))
+    for name, moment in query.created:
+        statement = statement.where(COMPARE[name](table.created_at, moment))
+    if query.marker is not None:
+        last = select(table.created_at, table.id).where(table.id == query.marker, table.owner == owner)
+        found = connection.execute(last).first()
+        if found is None:
+            return Page((), False)
+        beyond = operator.lt if query.descending else operator.gt
+        statement = statement.where(beyond(tuple_(table.created_at, table.id), tuple_(found.created_at, found.id)))
+    order = [column.desc() if query.descending else column.asc() for column in (table.created_at, table.id)]
+    rows = connection.execute(statement.order_by(*order).limit(query.limit + 1)).all()
+    return Page(tuple(execution_of(row) for row in rows[: query.limit]), len(rows) > query.limit)
+
+
+def list_tasks(connection: Connection, execution_id: str, graph_id: int, query: TaskQuery) -> Page[Task]:
+    """Return one page of the whole planned graph in the order of the definition, each task with all its runs."""
+    node, mark = t.node.c, t.mark.c
+    small = [column for column in mark if column.name not in LARGE_MARK]
+    iteration = func.coalesce(mark.iteration, 1)
+    statement = (
+        select(t.node, *small)
+        .select_from(t.node.outerjoin(t.mark, and_(mark.execution_id == execution_id, mark.node_id == node.id)))
+        .where(node.graph_id == graph_id)
+    )
+    if query.states:
+        statement = statement.where(func.coalesce(mark.state, TaskState.PENDING.value).in_(query.states))
+    if query.marker is not None:
+        last_node, last_iteration = query.marker
+        statement = statement.where(node.id >= last_node, not_(and_(node.id == last_node, iteration <= last_iteration)))
+    rows = connection.execute(statement.order_by(node.id, iteration).limit(query.limit + 1)).all()
+    tasks = tuple(_listed(execution_id, row) for row in rows[: query.limit])
+    return Page(tasks, len(rows) > query.limit)
+
+
+def _listed(execution_id: str, row: Any) -> Task:
+    node = node_of(row)
+    reached = row.state is not None
+    mark = mark_of(row) if reached else Mark(node.id)
+    return task_of(execution_id, node, mark, row if reached else None, with_input=False)
+
+
+def read_task(connection: Connection, execution_id: str, node: Node, iteration: int | None) -> Task | None:
+    """Return one run of a node (None: the newest) with its input and result; None where it has no such run."""
+    mark = t.mark.c
+    statement = select(t.mark).where(mark.execution_id == execution_id, mark.node_id == node.id)
+    if iteration is not None:
+        statement = statement.where(mark.iteration == iteration)
+    row: Any = connection.execute(statement.order_by(mark.iteration.desc()).limit(1)).first()
+    if row is not None:
+        return task_of(execution_id, node, mark_of(row), row, outcome_of(row))
+    return task_of(execution_id, node, Mark(node.id)) if iteration in (None, 1) else None

@@ -1,0 +1,220 @@
+"""Rows to values of the core and records, and back: the only place that knows both."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from lazyengine.core.graph import Command, Edge, Graph, Node, On
+from lazyengine.core.state import (
+    Event,
+    ExecutionState,
+    Failure,
+    Header,
+    Intent,
+    Mark,
+    Outcome,
+    TaskState,
+)
+from lazyengine.records import Execution, Task
+
+# -- graphs -----------------------------------------------------------------------------------------------------------
+
+
+def graph_to_json(head: Graph) -> dict[str, Any]:
+    return asdict(head)
+
+
+def graph_from_json(value: dict[str, Any]) -> Graph:
+    tuples = {name: tuple(value[name]) for name in ("roots", "required")}
+    return Graph(**{**value, **tuples})
+
+
+def node_row(graph_id: int, node: Node) -> dict[str, Any]:
+    """Only what differs from a plain node is written: most nodes of a large graph are plain."""
+    body: dict[str, Any] = {
+        "join": node.join,
+        "indegree": node.indegree,
+        "repeats": node.repeats,
+        "edges": [[edge.on, edge.to, edge.guard, edge.message] for edge in node.edges],
+        "heeds": list(node.heeds),
+        "joins": sorted(node.joins),
+        "action": node.action,
+        "target": node.target,
+        "input": node.input,
+    }
+    return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
+
+
+def node_of(row: Row[Any]) -> Node:
+    body = row.body
+    return Node(
+        id=row.id,
+        name=row.name,
+        join=body.get("join"),
+        indegree=body.get("indegree", 0),
+        repeats=body.get("repeats", False),
+        edges=tuple(_edge(*edge) for edge in body.get("edges", ())),
+        heeds=tuple(body.get("heeds", ())),
+        joins=frozenset(body.get("joins", ())),
+        action=body.get("action"),
+        target=body.get("target", "default"),
+        input=body.get("input", {}),
+    )
+
+
+def _edge(on: str, to: int | str, guard: str | None, message: str | None) -> Edge:
+    return Edge(On(on), to if isinstance(to, int) else Command(to), guard, message)
+
+
+# -- executions -------------------------------------------------------------------------------------------------------
+
+
+def header_of(row: Row[Any]) -> Header:
+    return Header(
+        state=ExecutionState(row.state),
+        live=row.live,
+        backlog=row.backlog,
+        unhandled=row.unhandled,
+        cancelled=row.cancelled,
+        info=row.info,
+        cause=row.cause,
+        generation=row.generation,
+        events=row.events,
+    )
+
+
+def execution_of(row: Row[Any]) -> Execution:
+    large = row._mapping
+    return Execution(
+        id=row.id,
+        workflow=row.workflow,
+        definition_digest=row.definition_digest,
+        state=ExecutionState(row.state),
+        info=row.info,
+        params=row.params,
+        description=row.description,
+        tags=tuple(row.tags),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        finished_at=row.finished_at,
+        generation=row.generation,
+        input=large.get("input"),
+        output=large.get("output"),
+    )
+
+
+# -- marks ------------------------------------------------------------------------------------------------------------
+
+
+def mark_of(row: Row[Any]) -> Mark:
+    return Mark(
+        node=row.node_id,
+        iteration=row.iteration,
+        state=TaskState(row.state),
+        info=row.info,
+        attempt=row.attempt,
+        live=row.live,
+        dead=row.dead,
+        runs=row.runs,
+        ended=row.ended,
+        chosen=tuple(row.chosen or ()),
+        intent=Intent(row.intent) if row.intent else None,
+        told=row.told,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        finished_event=row.finished_event,
+    )
+
+
+def mark_row(execution_id: str, mark: Mark, node: Node, now: datetime) -> dict[str, Any]:
+    outcome = mark.outcome
+    running = mark.state is TaskState.RUNNING
+    return {
+        "execution_id": execution_id,
+        "node_id": mark.node,
+        "iteration": mark.iteration,
+        "state": mark.state,
+        "info": mark.info,
+        "attempt": mark.attempt,
+        "live": mark.live,
+        "dead": mark.dead,
+        "runs": mark.runs,
+        "ended": mark.ended,
+        "chosen": list(mark.chosen) or None,
+        "intent": mark.intent,
+        "told": mark.told,
+        "action": node.action,
+        "target": node.target,
+        "created_at": now,
+        "started_at": mark.started_at,
+        "finished_at": mark.finished_at,
+        "finished_event": mark.finished_event,
+        "outcome_digest": outcome_digest(outcome) if outcome else None,
+        "result": outcome.result if outcome else None,
+        "failure": asdict(outcome.failure) if outcome and outcome.failure else None,
+        "offered_at": now if running else None,
+    }
+
+
+def task_of(
+    execution_id: str,
+    node: Node,
+    mark: Mark,
+    row: Row[Any] | None = None,
+    outcome: Outcome | None = None,
+    with_input: bool = True,
+) -> Task:
+    """Build a task from its node, its mark and what the row of the mark has beyond it (None: there is no row yet)."""
+    return Task(
+        execution_id=execution_id,
+        node=node.id,
+        name=node.name,
+        iteration=mark.iteration,
+        state=mark.state,
+        info=mark.info,
+        action=node.action,
+        target=node.target,
+        attempt=mark.attempt,
+        progress=row.progress if row else None,
+        claimed_by=row.claimed_by if row else None,
+        lease_expires_at=row.lease_expires_at if row else None,
+        created_at=row.created_at if row else mark.started_at,
+        started_at=mark.started_at,
+        finished_at=mark.finished_at,
+        input=node.input if with_input else None,
+        result=outcome.result if outcome else None,
+        failure=outcome.failure if outcome else None,
+    )
+
+
+def outcome_of(row: Any) -> Outcome:
+    return Outcome(TaskState(row.state), row.result, Failure(**row.failure) if row.failure else None)
+
+
+def outcome_digest(outcome: Outcome) -> str:
+    """Return what two outcomes have in common only if they are the same."""
+    value = [outcome.state, outcome.result, asdict(outcome.failure) if outcome.failure else None]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# -- history ----------------------------------------------------------------------------------------------------------
+
+
+def event_row(execution_id: str, event: Event) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id,
+        "number": event.number,
+        "generation": event.generation,
+        "at": event.at,
+        "kind": event.kind,
+        "state": event.state,
+        "node_id": event.node,
+        "iteration": event.iteration,
+        "attempt": event.attempt,
+        "info": event.info,
+        "late": asdict(event.late) if event.late else None,
+    }

@@ -1,0 +1,397 @@
+"""Every SQL statement that a decision needs, bound to the transaction it runs in.
+
+Statements of a completion, in order; each is served by a primary key:
+
+=====================  ========================================================================
+lock_execution         SELECT … FROM execution WHERE id = ? AND owner = ? FOR UPDATE
+node_named             SELECT … FROM node WHERE graph_id = ? AND name = ?       (unique key)
+runs_of                SELECT … FROM mark WHERE execution_id = ? AND node_id = ? AND iteration …
+nodes                  SELECT … FROM node WHERE graph_id = ? AND id IN (…)      (once a wave)
+marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id IN (…) AND iteration = 1
+save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
+append_history         INSERT INTO history …
+save_header            UPDATE execution SET … WHERE id = ?
+graph_head             SELECT … FROM graph WHERE id = ?                          (only at the end)
+=====================  ========================================================================
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from lazyengine.core.graph import Graph, Node
+from lazyengine.core.resolve import Key
+from lazyengine.core.state import Event, ExecutionState, Header, Mark, TaskState
+from lazyengine.db import tables as t
+from lazyengine.db.rows import (
+    event_row,
+    execution_of,
+    graph_from_json,
+    graph_to_json,
+    header_of,
+    mark_of,
+    mark_row,
+    node_of,
+    node_row,
+)
+from lazyengine.records import Execution
+
+HEADER = ("state", "info", "cause", "live", "backlog", "unhandled", "cancelled", "generation", "events")
+LARGE = ("input", "output")
+LONGEST_LIST = 10_000
+CARRY_ON = "carry_on"
+
+_execution = t.execution.c
+_mark = t.mark.c
+
+LOCK_EXECUTION = (
+    select(*(column for column in _execution if column.name not in LARGE))
+    .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
+    .with_for_update()
+)
+NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.node.c.name == bindparam("name"))
+NODES = select(t.node).where(
+    t.node.c.graph_id == bindparam("graph_id"), t.node.c.id.in_(bindparam("ids", expanding=True))
+)
+SMALL_MARK = [column for column in _mark if column.name not in ("result", "failure")]
+MARKS = select(*SMALL_MARK).where(
+    _mark.execution_id == bindparam("execution_id"),
+    _mark.node_id.in_(bindparam("ids", expanding=True)),
+    _mark.iteration == 1,
+)
+_newest = t.mark.alias("newest")
+RUNS_OF = select(*SMALL_MARK).where(
+    _mark.execution_id == bindparam("execution_id"),
+    _mark.node_id == bindparam("node_id"),
+    or_(
+        _mark.iteration == 1,
+        _mark.iteration
+        == func.coalesce(
+            bindparam("iteration", type_=_mark.iteration.type),
+            select(func.max(_newest.c.iteration))
+            .where(_newest.c.execution_id == bindparam("execution_id"), _newest.c.node_id == bindparam("node_id"))
+            .scalar_subquery(),
+        ),
+    ),
+)
+BACKLOG = (
+    select(*SMALL_MARK)
+    .where(_mark.execution_id == bindparam("execution_id"), _mark.intent.is_not(None))
+    .order_by(func.coalesce(_mark.finished_event, 0), _mark.node_id, _mark.iteration)
+    .limit(bindparam("limit"))
+)
+_guarded = update(t.execution).where(
+    _execution.id == bindparam("execution_id"), _execution.generation == bindparam("before")
+)
+SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
+SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
+KEPT = {"execution_id", "node_id", "iteration", "action", "target", "created_at"}  # never change once written
+HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress"}  # the claim's, not the decision's
+
+
+def _save_marks(dialect: str) -> Insert:
+    """Build the upsert of marks.
+
+    A result once stored stays where a later decision has none, and a task stays on offer, or off it, unless this
+    decision hands out another attempt or ends it: a claim may have come in between.
+    """
+    names = [column.name for column in t.mark.c if column.name not in HOLDERS]
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    statement: Any
+    if dialect == "mysql":
+        statement = mysql_insert(t.mark).values(values)
+        new = statement.inserted
+    else:
+        statement = (postgresql_insert if dialect == "postgresql" else sqlite_insert)(t.mark).values(values)
+        new = statement.excluded
+    # MySQL assigns from left to right: what compares with the old state has to come before the state
+    changes: dict[str, Any] = {
+        "offered_at": case(
+            (and_(new.state == _mark.state, new.attempt == _mark.attempt), _mark.offered_at), else_=new.offered_at
+        )
+    }
+    for name in ("outcome_digest", "result", "failure"):
+        changes[name] = func.coalesce(new[name], _mark[name])
+    changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
+    if dialect == "mysql":
+        return statement.on_duplicate_key_update(list(changes.items()))  # type: ignore[no-any-return]
+    return statement.on_conflict_do_update(index_elements=list(t.mark.primary_key), set_=changes)  # type: ignore[no-any-return]
+
+
+SAVE_MARKS = {dialect: _save_marks(dialect) for dialect in ("sqlite", "postgresql", "mysql")}
+
+
+class Superseded(Exception):
+    """Somebody else wrote to an execution although its row was locked; the transaction has to start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The header of an execution, locked until the transaction ends, and the rest of its row."""
+
+    header: Header
+    graph_id: int
+    row: Row[Any]
+
+
+class Store:
+    """The statements of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.dialect = connection.dialect.name
+
+    # -- graphs -------------------------------------------------------------------------------------------------------
+
+    def find_graph(self, digest: str) -> tuple[int, Graph] | None:
+        """Return the id and the head of the graph with this digest."""
+        row = self.connection.execute(select(t.graph.c.id, t.graph.c.head).where(t.graph.c.digest == digest)).first()
+        return (row.id, graph_from_json(row.head)) if row else None
+
+    def graph_head(self, graph_id: int) -> Graph:
+        """Return the head of a graph."""
+        return graph_from_json(
+            self.connection.execute(select(t.graph.c.head).where(t.graph.c.id == graph_id)).scalar_one()
+        )
+
+    def add_graph(self, digest: str, head: Graph, nodes: Iterable[Node]) -> int:
+        """Store a graph and return its id."""
+        added = self.connection.execute(insert(t.graph).values(digest=digest, head=graph_to_json(head)))
+        graph_id: int = added.inserted_primary_key[0]  # type: ignore[index]
+        self.connection.execute(insert(t.node), [node_row(graph_id, node) for node in nodes])
+        return graph_id
+
+    def node_named(self, graph_id: int, name: str) -> Node | None:
+        """Return a node by its name."""
+        row = self.connection.execute(NODE_NAMED, {"graph_id": graph_id, "name": name}).first()
+        return node_of(row) if row else None
+
+    def nodes(self, graph_id: int, ids: Iterable[int]) -> dict[int, Node]:
+        """Return nodes by id."""
+        return {
+            row.id: node_of(row)
+            for batch in _batches(ids)
+            for row in self.connection.execute(NODES, {"graph_id": graph_id, "ids": batch})
+        }
+
+    # -- executions ---------------------------------------------------------------------------------------------------
+
+    def add_execution(
+        self, owner: str, graph_id: int, execution: Execution, digest: str, traceparent: str | None
+    ) -> None:
+        """Insert the row of a new execution; `save_header` has to follow."""
+        counters = dict.fromkeys(("live", "backlog", "unhandled", "cancelled", "generation", "events"), 0)
+        self.connection.execute(
+            insert(t.execution).values(
+                id=execution.id,
+                owner=owner,
+                graph_id=graph_id,
+                workflow=execution.workflow,
+                definition_digest=execution.definition_digest,
+                request_digest=digest,
+                state=execution.state,
+                input=execution.input,
+                params=execution.params,
+                description=execution.description,
+                tags=list(execution.tags),
+                traceparent=traceparent,
+                created_at=execution.created_at,
+                updated_at=execution.updated_at,
+                **counters,
+            )
+        )
+        self._add_tags(execution.id, execution.tags)
+
+    def lock_execution(self, owner: str, execution_id: str) -> Locked | None:
+        """Lock an execution's row for the rest of the transaction and return it without its large columns."""
+        row = self.connection.execute(LOCK_EXECUTION, {"id": execution_id, "owner": owner}).first()
+        return Locked(header_of(row), row.graph_id, row) if row else None
+
+    def graph_of(self, owner: str, execution_id: str) -> tuple[int, ExecutionState] | None:
+        """Return which graph an execution runs, and its state, without locking it."""
+        where = (_execution.id == execution_id, _execution.owner == owner)
+        row = self.connection.execute(select(_execution.graph_id, _execution.state).where(*where)).first()
+        return (row.graph_id, ExecutionState(row.state)) if row else None
+
+    def execution(self, owner: str, execution_id: str) -> Execution | None:
+        """Return an execution with its input and output."""
+        where = (_execution.id == execution_id, _execution.owner == owner)
+        row = self.connection.execute(select(t.execution).where(*where)).first()
+        return execution_of(row) if row else None
+
+    def request_digest(self, owner: str, execution_id: str) -> str | None:
+        """Return the digest of the request that started an execution, whoever owns it; '' for another owner's."""
+        row = self.connection.execute(
+            select(_execution.owner, _execution.request_digest).where(_execution.id == execution_id)
+        ).first()
+        return None if row is None else row.request_digest if row.owner == owner else ""
+
+    def save_header(self, execution_id: str, before: Header, after: Header, now: datetime, **ended: Any) -> None:
+        """Update the header of an execution; `ended` holds its output, if it has come to its end.
+
+        :raises Superseded: it is not at the generation of `before` any more
+        """
+        values = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
+        statement = SAVE_END if ended else SAVE_HEADER
+        if ended:
+            values["finished_at"] = now
+        guard = {"execution_id": execution_id, "before": before.generation}
+        if not self.connection.execute(statement, values | guard).rowcount:
+            raise Superseded(execution_id)
+
+    def output(self, execution_id: str) -> Any:
+        """Return the output of an execution."""
+        return self.connection.execute(select(_execution.output).where(_execution.id == execution_id)).scalar_one()
+
+    def describe(self, execution_id: str, description: str | None, tags: Sequence[str] | None, now: datetime) -> None:
+        """Change what people call an execution."""
+        values: dict[str, Any] = {"updated_at": now}
+        if description is not None:
+            values["description"] = description
+        if tags is not None:
+            values["tags"] = list(tags)
+            self.connection.execute(delete(t.execution_tag).where(t.execution_tag.c.execution_id == execution_id))
+            self._add_tags(execution_id, tags)
+        self.connection.execute(update(t.execution).where(_execution.id == execution_id).values(**values))
+
+    def _add_tags(self, execution_id: str, tags: Iterable[str]) -> None:
+        rows = [{"execution_id": execution_id, "tag": tag} for tag in dict.fromkeys(tags)]
+        if rows:
+            self.connection.execute(insert(t.execution_tag), rows)
+
+    def delete_execution(self, execution_id: str) -> None:
+        """Delete an execution and all that belongs to it; its graph stays."""
+        for table in (t.mark, t.history, t.outbox, t.execution_tag):
+            self.connection.execute(delete(table).where(table.c.execution_id == execution_id))
+        self.connection.execute(delete(t.execution).where(_execution.id == execution_id))
+
+    # -- marks --------------------------------------------------------------------------------------------------------
+
+    def marks(self, execution_id: str, ids: Iterable[int]) -> dict[Key, Mark]:
+        """Return the marks of iteration 1 of these nodes, as far as they have one."""
+        return {
+            (row.node_id, row.iteration): mark_of(row)
+            for batch in _batches(ids)
+            for row in self.connection.execute(MARKS, {"execution_id": execution_id, "ids": batch})
+        }
+
+    def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Row[Any]]:
+        """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
+        values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
+        return {row.iteration: row for row in self.connection.execute(RUNS_OF, values)}
+
+    def backlog(self, execution_id: str, limit: int) -> dict[Key, Mark]:
+        """Return up to `limit` marks of the backlog in the order in which they came into it."""
+        rows = self.connection.execute(BACKLOG, {"execution_id": execution_id, "limit": limit})
+        return {(row.node_id, row.iteration): mark_of(row) for row in rows}
+
+    def save_marks(
+        self, execution_id: str, marks: Mapping[Key, Mark], nodes: Mapping[int, Node], now: datetime
+    ) -> None:
+        """Write marks; those that exist keep what a claim has written to them meanwhile.
+
+        Rows go in the order of their key, as in every transaction that writes several: so none wait in a circle.
+        """
+        rows = [mark_row(execution_id, marks[key], nodes[key[0]], now) for key in sorted(marks)]
+        self.connection.execute(SAVE_MARKS[self.dialect], rows)
+
+    def beat(self, execution_id: str, mark: Mark, progress: float | None, lease_expires_at: datetime | None) -> None:
+        """Note that whoever holds a run is alive."""
+        values: dict[str, Any] = {}
+        if progress is not None:
+            values["progress"] = progress
+        if lease_expires_at is not None:
+            values["lease_expires_at"] = lease_expires_at
+        if values:
+            self.connection.execute(update(t.mark).where(*_run(execution_id, mark)).values(**values))
+
+    def withdraw(self, execution_id: str) -> None:
+        """Take what is still on offer off it."""
+        self.connection.execute(
+            update(t.mark)
+            .where(_mark.execution_id == execution_id, _mark.offered_at.is_not(None))
+            .values(offered_at=None)
+        )
+
+    # -- history and outbox -------------------------------------------------------------------------------------------
+
+    def append_history(self, execution_id: str, events: Iterable[Event]) -> None:
+        """Append rows to the history; none is ever changed."""
+        self.connection.execute(insert(t.history), [event_row(execution_id, event) for event in events])
+
+    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int]]:
+        """Return (node, iteration, attempt) of what the decision that wrote history row `number` handed out."""
+        first = select(t.history.c.generation).where(*_event(execution_id, number)).scalar_subquery()
+        rows = self.connection.execute(
+            select(t.history.c.node_id, t.history.c.iteration, t.history.c.attempt)
+            .where(
+                t.history.c.execution_id == execution_id,
+                t.history.c.number > number,
+                t.history.c.generation == first,
+                t.history.c.state == TaskState.RUNNING,
+                t.history.c.node_id.is_not(None),
+            )
+            .order_by(t.history.c.number)
+        )
+        return [(row.node_id, row.iteration, row.attempt) for row in rows]
+
+    def note_backlog(self, execution_id: str, now: datetime) -> None:
+        """Put down in the outbox that the execution's backlog is to be carried on with."""
+        self.connection.execute(insert(t.outbox).values(execution_id=execution_id, kind=CARRY_ON, due_at=now))
+
+    def clear_backlog_note(self, execution_id: str) -> None:
+        """Take back what `note_backlog` put down."""
+        self.connection.execute(
+            delete(t.outbox).where(t.outbox.c.execution_id == execution_id, t.outbox.c.kind == CARRY_ON)
+        )
+
+    def noted_backlogs(self, limit: int) -> list[tuple[str, str]]:
+        """Return (owner, execution id) of executions whose backlog is to be carried on with, the oldest first."""
+        rows = self.connection.execute(
+            select(_execution.owner, _execution.id)
+            .join(t.outbox, t.outbox.c.execution_id == _execution.id)
+            .where(t.outbox.c.kind == CARRY_ON)
+            .order_by(t.outbox.c.due_at)
+            .limit(limit)
+        )
+        return [(row.owner, row.id) for row in rows]
+
+
+def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
+    return (
+        _mark.execution_id == execution_id,
+        _mark.node_id == mark.node,
+        _mark.iteration == mark.iteration,
+        _mark.attempt == mark.attempt,
+        _mark.state == TaskState.RUNNING,
+    )
+
+
+def _event(execution_id: str, number: int) -> tuple[Any, ...]:
+    return (t.history.c.execution_id == execution_id, t.history.c.number == number)
+
+
+def _batches(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Cut ids into lists short enough for one statement: SQLite binds at most 32,766 values."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), LONGEST_LIST):
+        yield ordered[start : start + LONGEST_LIST]

@@ -1,0 +1,169 @@
+"""The tables.
+
+A definition is compiled once into a `graph` and its `node` rows, which never change.  An `execution` is the header row
+that every decision locks; a `mark` is one run of one node, and a node that nothing has happened to has none; `history`
+is append-only; `outbox` holds what has to happen later.  `mark` and `history` need no foreign key: their rows are only
+ever written under the lock of their execution's row.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from lazyengine.db.types import Json, Name, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+ExecutionId = Uuid(as_uuid=False)
+MYSQL: Any = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+graph = Table(
+    "graph",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("head", Json, nullable=False),
+    sqlite_autoincrement=True,  # an id is never used again, so a cache may trust it
+    **MYSQL,
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("graph_id", ForeignKey("graph.id"), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Name, nullable=False),
+    Column("body", Json, nullable=False),
+    UniqueConstraint("graph_id", "name"),
+    **MYSQL,
+)
+
+execution = Table(
+    "execution",
+    metadata,
+    Column("id", ExecutionId, primary_key=True),
+    Column("owner", Name, nullable=False),
+    Column("graph_id", ForeignKey("graph.id"), nullable=False),
+    Column("workflow", Name, nullable=False),
+    Column("definition_digest", String(64), nullable=False),
+    Column("request_digest", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("info", Text),
+    Column("cause", Text),
+    Column("live", Integer, nullable=False),
+    Column("backlog", Integer, nullable=False),
+    Column("unhandled", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("input", Json, nullable=False),
+    Column("params", Json, nullable=False),
+    Column("output", Json),
+    Column("description", Text, nullable=False),
+    Column("tags", Json, nullable=False),
+    Column("traceparent", String(55)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index(None, "owner", "created_at", "id"),
+    Index(None, "owner", "state", "created_at", "id"),
+    **MYSQL,
+)
+
+execution_tag = Table(
+    "execution_tag",
+    metadata,
+    Column("execution_id", ForeignKey("execution.id"), primary_key=True),
+    Column("tag", Name, primary_key=True),
+    Index(None, "tag", "execution_id"),
+    **MYSQL,
+)
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("execution_id", ExecutionId, primary_key=True),
+    Column("node_id", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("info", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("live", Integer, nullable=False),
+    Column("dead", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("chosen", Json),
+    Column("intent", String(16)),
+    Column("told", Integer, nullable=False),
+    Column("action", Name),
+    Column("target", Name, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("finished_event", Integer),
+    Column("outcome_digest", String(64)),
+    Column("result", Json),
+    Column("failure", Json),
+    # What follows belongs to whoever holds the task; a decision sets `offered_at` when it hands the task out.
+    Column("offered_at", UtcDateTime),
+    Column("claimed_by", Name),
+    Column("claim_key", Name),
+    Column("lease_expires_at", UtcDateTime),
+    Column("progress", Float),
+    **MYSQL,
+)
+# Small on PostgreSQL and SQLite however many tasks have ended: only what is on offer, claimed or in the backlog counts.
+for columns, condition in (
+    ((mark.c.target, mark.c.offered_at), mark.c.offered_at.is_not(None)),
+    ((mark.c.claim_key,), mark.c.claim_key.is_not(None)),
+    ((mark.c.execution_id, mark.c.intent), mark.c.intent.is_not(None)),
+):
+    Index(None, *columns, postgresql_where=condition, sqlite_where=condition)
+
+history = Table(
+    "history",
+    metadata,
+    Column("execution_id", ExecutionId, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("node_id", Integer),
+    Column("iteration", Integer),
+    Column("attempt", Integer),
+    Column("info", Text),
+    Column("late", Json),
+    **MYSQL,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("execution_id", ForeignKey("execution.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("due_at", UtcDateTime, nullable=False, index=True),
+    **MYSQL,
+)

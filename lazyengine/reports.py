@@ -1,0 +1,105 @@
+"""What becomes of an answer about a task: taken in, answered again, or refused with a reason."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from lazyengine import errors
+from lazyengine.core import resolve
+from lazyengine.core.attempt import Verdict, weigh
+from lazyengine.core.graph import Node
+from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Mark
+from lazyengine.db.rows import mark_of, outcome_digest, task_of
+from lazyengine.db.store import Store
+from lazyengine.records import ExecutionStatus, Heartbeat, Report, Reported
+from lazyengine.resolution import Resolution
+
+Answer = Callable[[ExecutionStatus], Reported]
+"""The answer to a report, once it is known how the execution stands at the end of the transaction."""
+
+
+def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngineError:
+    """Take in one report; what is refused is returned, not raised, as the transaction goes on."""
+    node = run.store.node_named(run.graph_id, report.task)
+    if node is None:
+        return errors.TaskNotFound.of(run.execution_id, report.task)
+    run.nodes[node.id] = node
+    mark, row = _find(run, node, report.iteration)
+    if mark is None:
+        return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration)
+    verdict = weigh(run.header.state, mark, report.attempt, _same(mark, row, report))
+    key = (mark.node, mark.iteration)
+    if verdict is Verdict.REPEATED:
+        return _answer(run, node, mark, row, report, replayed=True)
+    if verdict is Verdict.ACCEPTED:
+        run.follow(resolve.complete(run.slice(), key, report.outcome, run.now))
+        return _answer(run, node, run.marks[key], row, report, replayed=False)
+    if verdict in (Verdict.STALE, Verdict.TOO_LATE):
+        run.follow(resolve.keep_late(run.header, mark, report.outcome, run.now))
+    return refusal(verdict, run.execution_id, run.header.state, node, mark, report.attempt)
+
+
+def _find(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | None, Any]:
+    """Return the mark that is meant, as this transaction left it so far, and its row as it was before."""
+    rows = run.store.runs_of(run.execution_id, node.id, iteration)
+    for row in rows.values():
+        run.marks.setdefault((node.id, row.iteration), mark_of(row))
+    if iteration is None:
+        tally = run.marks.get((node.id, 1), Mark(node.id))
+        iteration = max(tally.runs, 1)
+    mark = run.marks.get((node.id, iteration))
+    if mark is None and iteration == 1:
+        mark = Mark(node.id)
+    return mark, rows.get(iteration)
+
+
+def _same(mark: Mark, row: Any, report: Report) -> bool:
+    if mark.outcome is not None:  # ended earlier in this transaction
+        return outcome_digest(mark.outcome) == outcome_digest(report.outcome)
+    return row is not None and row.outcome_digest == outcome_digest(report.outcome)
+
+
+def _answer(run: Resolution, node: Node, mark: Mark, row: Any, report: Report, replayed: bool) -> Answer:
+    assert mark.finished_event is not None
+    scheduled = run.handed_out_after(mark.finished_event)
+    task = task_of(run.execution_id, node, mark, row, report.outcome)
+    return lambda status: Reported(task, status, scheduled, replayed)
+
+
+def beat(
+    store: Store, execution_id: str, graph_id: int, state: ExecutionState, heartbeat: Heartbeat, now: datetime
+) -> Reported:
+    """Extend the lease of a task that is worked on.
+
+    :raises LazyEngineError: as `refusal` says
+    """
+    node = store.node_named(graph_id, heartbeat.task)
+    rows = store.runs_of(execution_id, node.id, heartbeat.iteration) if node else {}
+    row = rows.get(heartbeat.iteration or max(rows, default=1))
+    if node is None or (row is None and heartbeat.iteration not in (None, 1)):
+        raise errors.TaskNotFound.of(execution_id, heartbeat.task, heartbeat.iteration)
+    mark = mark_of(row) if row is not None else Mark(node.id)
+    verdict = weigh(state, mark, heartbeat.attempt, same=False)
+    if verdict not in (Verdict.ACCEPTED, Verdict.TOO_LATE):
+        raise refusal(verdict, execution_id, state, node, mark, heartbeat.attempt)
+    over = state in FINAL_EXECUTION_STATES
+    seconds = heartbeat.lease_seconds
+    until = None if seconds is None or over else now + timedelta(seconds=seconds)
+    store.beat(execution_id, mark, heartbeat.progress, until)
+    row = store.runs_of(execution_id, node.id, mark.iteration)[mark.iteration]
+    status = ExecutionStatus(execution_id, state, store.output(execution_id) if over else None)
+    return Reported(task_of(execution_id, node, mark_of(row), row), status, cancel_requested=over)
+
+
+def refusal(
+    verdict: Verdict, execution_id: str, state: ExecutionState, node: Node, mark: Mark, attempt: int | None
+) -> errors.LazyEngineError:
+    """Say why an answer is refused."""
+    facts = {"execution_id": execution_id, "task": node.name, "state": mark.state}
+    if verdict is Verdict.NOT_RUNNING:
+        return errors.TaskNotRunning(**facts)
+    if verdict is Verdict.STALE:
+        return errors.TaskStaleAttempt(current=mark.attempt, attempt=attempt, **facts)
+    if verdict is Verdict.TOO_LATE:
+        return errors.ExecutionFinished(execution_id=execution_id, state=state)
+    return errors.TaskAlreadyCompleted(**facts)

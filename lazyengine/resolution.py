@@ -1,0 +1,143 @@
+"""The shell around the core, for one execution in one transaction: load what a decision needs, save what it says."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import takewhile
+from typing import Any
+
+from lazyengine.core import resolve
+from lazyengine.core.graph import Node
+from lazyengine.core.resolve import Decision, Key, Slice
+from lazyengine.core.state import FINAL_EXECUTION_STATES, Event, ExecutionState, Header, Mark, TaskState
+from lazyengine.db.store import Store
+from lazyengine.records import Assignment, ExecutionStatus
+
+
+class Resolution:
+    """Decisions about one execution, one upon the other; `save` writes what they came to.
+
+    :param budget: how many pure actions and dead tasks may still be worked off in this transaction
+    """
+
+    def __init__(
+        self, store: Store, execution_id: str, graph_id: int, header: Header, now: datetime, budget: int,
+        traceparent: str | None = None,
+    ) -> None:  # fmt: skip
+        self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
+        self.before = self.header = header
+        self.now, self.budget, self.traceparent = now, budget, traceparent
+        self.nodes: dict[int, Node] = {}
+        self.marks: dict[Key, Mark] = {}
+        self.changed: dict[Key, Mark] = {}
+        self.events: list[Event] = []
+        self._absent: set[int] = set()
+
+    # -- load ---------------------------------------------------------------------------------------------------------
+
+    def load_nodes(self, ids: Iterable[int]) -> None:
+        """Make nodes known."""
+        missing = set(ids) - self.nodes.keys()
+        if missing:
+            self.nodes |= self.store.nodes(self.graph_id, missing)
+
+    def load(self, ids: Iterable[int]) -> None:
+        """Make nodes and their marks of iteration 1 known."""
+        ids = set(ids)
+        self.load_nodes(ids)
+        unread = {id for id in ids if (id, 1) not in self.marks} - self._absent
+        if unread:
+            self.marks |= self.store.marks(self.execution_id, unread)
+            self._absent |= unread
+
+    def slice(self) -> Slice:
+        """Return what is known, as the core wants it."""
+        return Slice(self.header, self.nodes, self.marks)
+
+    # -- decide -------------------------------------------------------------------------------------------------------
+
+    def follow(self, decision: Decision) -> None:
+        """Take a decision over and let its tokens travel until no wave is left."""
+        self._take(decision)
+        while decision.wave:
+            self.load(token.to for token in decision.wave)
+            decision = resolve.arrive(self.slice(), decision.wave, self.now, budget=self.budget)
+            self._take(decision)
+
+    def unfold(self) -> None:
+        """Carry on with the backlog, as far as the budget goes."""
+        backlog = self.store.backlog(self.execution_id, max(1, self.budget))
+        self.marks |= backlog
+        self.load(node for node, _ in backlog)
+        self.budget -= len(backlog)
+        self.follow(resolve.unfold(self.slice(), backlog, self.now))
+
+    def settle(self) -> None:
+        """Close the books once all decisions are taken."""
+        self._take(resolve.settle(self.header, self.now))
+
+    def _take(self, decision: Decision) -> None:
+        self.header = decision.header
+        self.marks.update(decision.marks)
+        self.changed.update(decision.marks)
+        self.events += decision.events
+        self.budget -= decision.steps
+
+    # -- save ---------------------------------------------------------------------------------------------------------
+
+    def save(self) -> ExecutionStatus:
+        """Write everything that was decided, and return how the execution stands."""
+        if self.header == self.before:
+            over = self.header.state in FINAL_EXECUTION_STATES
+            return self._status(self.store.output(self.execution_id) if over else None)
+        if self.changed:
+            self.store.save_marks(self.execution_id, self.changed, self.nodes, self.now)
+        self.store.append_history(self.execution_id, self.events)
+        if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
+            self.store.note_backlog(self.execution_id, self.now)
+        elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
+            self.store.clear_backlog_note(self.execution_id)
+        ended = {}
+        if self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES:
+            ended["output"] = self._output()
+        self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
+        return self._status(ended.get("output"))
+
+    def _status(self, output: Any) -> ExecutionStatus:
+        return ExecutionStatus(self.execution_id, self.header.state, output)
+
+    def _output(self) -> Any:
+        """Mistral: `engine/workflows.py`, `_succeed_workflow`, `_fail_workflow` and `_cancel_workflow`."""
+        if self.header.state is ExecutionState.SUCCESS:
+            return self.store.graph_head(self.graph_id).output or {}
+        return {"result": self.header.info}
+
+    # -- answer -------------------------------------------------------------------------------------------------------
+
+    def handed_out_after(self, number: int) -> tuple[Assignment, ...]:
+        """Say what the decision that wrote history row `number` handed out, in this transaction or long ago."""
+        if number <= self.before.events:
+            keys: list[Any] = self.store.handed_out_after(self.execution_id, number)
+        else:
+            at = number - self.before.events - 1  # rows are numbered without gaps
+            same = takewhile(lambda event: event.generation == self.events[at].generation, self.events[at:])
+            handed_out = [event for event in same if event.state == TaskState.RUNNING and event.node is not None]
+            keys = [(event.node, event.iteration, event.attempt) for event in handed_out]
+        self.load_nodes(node for node, _, _ in keys)
+        return tuple(self._assignment(self.nodes[node], iteration, attempt) for node, iteration, attempt in keys)
+
+    def _assignment(self, node: Node, iteration: int, attempt: int) -> Assignment:
+        return Assignment(
+            execution_id=self.execution_id,
+            task=node.name,
+            iteration=iteration,
+            attempt=attempt,
+            action=node.action,
+            target=node.target,
+            input=node.input,
+            traceparent=self.traceparent,
+        )
+
+
+def needs_carrying_on(header: Header) -> bool:
+    """Tell whether work is left that no caller has to ask for."""
+    return header.backlog > 0 and header.state is ExecutionState.RUNNING

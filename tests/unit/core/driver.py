@@ -1,0 +1,290 @@
+"""Plays the shell around the core: keeps header and marks, hands out slices, loops waves, settles.
+
+It is strict where a shell would be lenient: a slice holds what the docstrings of `resolve` ask for and nothing more, so
+reading or writing beyond it raises; the books (`live`, `backlog`, event numbers, generations) are checked after every
+transaction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from lazyengine.core import resolve
+from lazyengine.core.graph import Command, Edge, Node, On
+from lazyengine.core.resolve import UNBOUNDED, Decision, Key, Slice, Token
+from lazyengine.core.state import (
+    FINAL_EXECUTION_STATES,
+    Event,
+    ExecutionEvent,
+    ExecutionState,
+    Failure,
+    Header,
+    Mark,
+    Outcome,
+    TaskState,
+)
+
+Description = Mapping[str, Mapping[str, Any]]
+"""{"a": {"on-success": ["b", "fail"]}, "b": {"join": "all"}}; an entry may be a dict with to, guard and message."""
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SUCCESS = Outcome(TaskState.SUCCESS)
+FAILURE = Outcome(TaskState.FAILURE, None, Failure("test", "it broke"))
+CANCELLED = Outcome(TaskState.CANCELLED)
+OUTCOMES = {outcome.state: outcome for outcome in (SUCCESS, FAILURE, CANCELLED)}
+
+
+# -- a description becomes nodes --------------------------------------------------------------------------------------
+
+
+def edges_of(task: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[Edge, ...]:
+    """List the edges of a task as Mistral orders its commands: the specific clause before on-complete."""
+    entries = [(on, entry if isinstance(entry, Mapping) else {"to": entry}) for on in On for entry in task.get(on, ())]
+    return tuple(
+        Edge(on, Command(entry["to"]) if entry["to"] in set(Command) else ids[entry["to"]], entry.get("guard"), text)
+        for on, entry in entries
+        for text in [entry.get("message")]
+    )
+
+
+def together(ons: list[On]) -> bool:
+    """Whether two edges on one link, answering to these ends, can fire for the same end."""
+    return len(ons) > len(set(ons)) or (On.COMPLETE in ons and len(ons) > 1)
+
+
+def compile_nodes(description: Description) -> tuple[Node, ...]:
+    """Build the nodes of an acyclic description by the definitions in `graph.Node`, literally."""
+    ids = {name: place for place, name in enumerate(description)}
+    edges = [edges_of(task, ids) for task in description.values()]
+    tasks = list(description.values())
+    links: dict[int, dict[int, list[On]]] = {source: {} for source in ids.values()}
+    for source, out in enumerate(edges):
+        for edge in out:
+            if isinstance(edge.to, int):
+                links[source].setdefault(edge.to, []).append(edge.on)
+    sources = {node: [source for source in ids.values() if node in links[source]] for node in ids.values()}
+
+    def threshold(node: int) -> int | None:
+        join, indegree = tasks[node].get("join"), len(sources[node])
+        return {"all": indegree, "one": 1}.get(join, join) if indegree else None
+
+    @cache
+    def repeats(node: int) -> bool:
+        return threshold(node) is None and (
+            len(sources[node]) > 1 or any(repeats(source) or together(links[source][node]) for source in sources[node])
+        )
+
+    @cache
+    def heeds(node: int) -> tuple[int, ...]:
+        return tuple(to for to in links[node] if threshold(to) is not None or heeds(to))
+
+    return tuple(
+        Node(
+            id=node,
+            name=name,
+            join=threshold(node),
+            indegree=len(sources[node]),
+            repeats=repeats(node),
+            edges=edges[node],
+            heeds=heeds(node),
+            joins=frozenset(to for to in links[node] if threshold(to) is not None),
+            action=tasks[node].get("action"),
+            input=tasks[node].get("input", {}),
+        )
+        for name, node in ids.items()
+    )
+
+
+# -- slices that hold no more than they may ---------------------------------------------------------------------------
+
+
+class Marks(dict[Key, Mark]):
+    """The marks of a slice; asking for one that it was not given raises, unless it is a run that does not exist yet."""
+
+    def __init__(self, store: Mapping[Key, Mark], keys: Iterable[Key]) -> None:
+        self.keys_given = set(keys)
+        self.store = store
+        super().__init__((key, store[key]) for key in self.keys_given if key in store)
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        if key in self:
+            return self[key]
+        if key in self.keys_given or (key not in self.store and (key[0], 1) in self.keys_given):
+            return default
+        raise KeyError(f"mark {key} is not in the slice")
+
+
+@dataclass(slots=True)
+class Reach:
+    """How many nodes each call of one transaction was given, the first call first."""
+
+    calls: list[int] = field(default_factory=list)
+
+
+# -- the shell --------------------------------------------------------------------------------------------------------
+
+
+class Driver:
+    """One execution of a description.
+
+    :param budget: steps per transaction; what is left goes to the backlog and is carried on in further transactions
+    :param guards: the answers of `ask`
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        budget: int = UNBOUNDED,
+        guards: Mapping[str, bool] | None = None,
+        nodes: tuple[Node, ...] | None = None,
+    ) -> None:
+        self.nodes = nodes or compile_nodes(description)
+        self.ids = {node.name: node.id for node in self.nodes}
+        self.budget = budget
+        self.ask: Callable[[str], bool] = (guards or {}).__getitem__
+        self.header = Header()
+        self.marks: dict[Key, Mark] = {}
+        self.outcomes: dict[Key, Outcome] = {}
+        self.scheduled: tuple[Key, ...] = ()
+        self.events: tuple[Event, ...] = ()
+        self.reach = Reach()
+
+    def fork(self) -> "Driver":
+        """Copy it, so that both go on independently."""
+        twin = object.__new__(Driver)
+        twin.__dict__.update(self.__dict__)
+        twin.marks, twin.outcomes = self.marks.copy(), self.outcomes.copy()
+        return twin
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> "Driver":
+        roots = [node.id for node in self.nodes if not node.indegree]
+        self.transact(resolve.begin(self.header, roots, NOW), set())
+        return self
+
+    def complete(self, name: str, outcome: Outcome = SUCCESS, iteration: int = 1) -> "Driver":
+        key = (self.ids[name], iteration)
+        decision = resolve.complete(self.slice({key[0]}, {key}), key, outcome, NOW, self.ask)
+        assert len({token.to for token in decision.wave}) <= self.out_degree(key[0])
+        self.transact(decision, {key[0]})
+        return self
+
+    def suspend(self) -> "Driver":
+        self.transact(resolve.steer(self.header, ExecutionEvent.SUSPEND, "suspended by test", NOW), set())
+        return self
+
+    def cancel(self) -> "Driver":
+        self.transact(resolve.steer(self.header, ExecutionEvent.CANCEL, "cancelled by test", NOW), set())
+        return self
+
+    def resume(self) -> "Driver":
+        """Resume and carry on with the backlog in the same transaction, as far as the budget lasts."""
+        decision = resolve.steer(self.header, ExecutionEvent.RESUME, None, NOW)
+        self.apply(decision, set())
+        self.carry_on()
+        return self
+
+    # -- transactions -------------------------------------------------------------------------------------------------
+
+    def transact(self, decision: Decision, nodes: set[int]) -> None:
+        """Save a first decision, loop its waves and settle; then carry on with what the budget left."""
+        self.finish(decision, nodes, self.budget)
+        if self.header.state is ExecutionState.RUNNING and self.header.backlog:
+            self.carry_on()
+
+    def carry_on(self) -> None:
+        """Unfold the backlog, `budget` marks a transaction, until none is left or the execution does not run."""
+        while True:
+            keys = self.backlog()[: self.budget]
+            nodes = {key[0] for key in keys}
+            decision = resolve.unfold(self.slice(nodes, set(keys)), keys, NOW, self.ask)
+            self.finish(decision, nodes, self.budget - len(keys))
+            if self.header.state is not ExecutionState.RUNNING or not self.header.backlog:
+                return
+
+    def finish(self, decision: Decision, nodes: set[int], budget: int) -> None:
+        self.reach = Reach([len(nodes)])
+        self.apply(decision, nodes)
+        wave = decision.wave
+        while wave:
+            nodes = {token.to for token in wave}
+            self.reach.calls.append(len(nodes))
+            decision = self.arrive(wave, nodes, budget)
+            budget -= decision.steps
+            wave = decision.wave
+        generation = self.header.generation
+        self.apply(resolve.settle(self.header, NOW), set())
+        assert self.header.generation == generation, "the whole transaction is one generation"
+        self.check_books()
+
+    def arrive(self, wave: tuple[Token, ...], nodes: set[int], budget: int) -> Decision:
+        decision = resolve.arrive(self.slice(nodes, set()), wave, NOW, self.ask, budget)
+        assert decision.steps <= max(budget, 0)
+        assert len(decision.wave) <= sum(len(self.nodes[node].edges) for node in nodes) * max(
+            1, sum(token.live for token in wave)
+        )
+        self.apply(decision, nodes)
+        return decision
+
+    def backlog(self) -> list[Key]:
+        """List the marks with an intent: finished ones in the order in which they ended, then dead ones by node."""
+        held = [mark for mark in self.marks.values() if mark.intent]
+        held.sort(key=lambda mark: (mark.finished_event is None, mark.finished_event or 0, mark.node))
+        return [(mark.node, mark.iteration) for mark in held]
+
+    # -- the store ----------------------------------------------------------------------------------------------------
+
+    def slice(self, nodes: set[int], keys: set[Key]) -> Slice:
+        marks = Marks(self.marks, keys | {(node, 1) for node in nodes})
+        return Slice(self.header, {node: self.nodes[node] for node in nodes}, marks)
+
+    def apply(self, decision: Decision, nodes: set[int]) -> None:
+        """Save a decision; it may write marks of the nodes that it was given, and no others."""
+        for key, mark in decision.marks.items():
+            assert key[0] in nodes, f"wrote {key}, which is not in the slice"
+            if mark.outcome:
+                self.outcomes[key] = mark.outcome
+                mark = replace(mark, outcome=None)  # not loaded again
+            self.marks[key] = mark
+        for key in decision.scheduled:
+            assert key not in self.scheduled, f"{key} was scheduled twice"
+        assert self.header.state not in FINAL_EXECUTION_STATES or decision.header.state is self.header.state
+        assert decision.header.generation >= self.header.generation
+        self.header = decision.header
+        self.scheduled += decision.scheduled
+        self.events += decision.events
+
+    def check_books(self) -> None:
+        """Compare the counters of the header with what they count."""
+        running = sum(mark.state is TaskState.RUNNING for mark in self.marks.values())
+        assert self.header.live == running
+        assert self.header.backlog == sum(mark.intent is not None for mark in self.marks.values())
+        assert self.header.events == len(self.events)
+        if self.header.state is ExecutionState.RUNNING:
+            assert running or self.header.backlog, "stuck: nothing runs, nothing is left, and it is not final"
+
+    def out_degree(self, node: int) -> int:
+        return len({edge.to for edge in self.nodes[node].edges if isinstance(edge.to, int)})
+
+    # -- what tests look at -------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ExecutionState:
+        return self.header.state
+
+    def states(self) -> dict[tuple[str, int], TaskState]:
+        """Map (name, iteration) to the state of every run that has begun, or failed to."""
+        return {
+            (self.nodes[node].name, iteration): mark.state
+            for (node, iteration), mark in self.marks.items()
+            if mark.state is not TaskState.PENDING
+        }
+
+    def running(self) -> list[tuple[str, int]]:
+        return sorted(run for run, state in self.states().items() if state is TaskState.RUNNING)
+
+    def task(self, name: str, iteration: int = 1) -> Mark:
+        return self.marks.get((self.ids[name], iteration)) or Mark(self.ids[name], iteration)
