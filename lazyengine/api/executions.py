@@ -51,7 +51,9 @@ LIST_PARAMETERS = (
     Parameter("state", answers.EXECUTION_STATE, "Those in one of these states.", repeated=True),
     Parameter("workflow", NAME, "Those of this workflow."),
     Parameter("tag", NAME, "Those with this tag."),
-    Parameter("created_at", ComparedTime(), "Those created at such a time, as in gt:2026-01-02T03:04:05Z.", repeated=True),
+    Parameter(
+        "created_at", ComparedTime(), "Those created at such a time, as in gt:2026-01-02T03:04:05Z.", repeated=True
+    ),
     Parameter("sort", Choice({"created_at:desc": True, "created_at:asc": False}), "Newest first, or oldest first."),
     LIMIT,
     Parameter("marker", UUID, "The last execution of the page before."),
@@ -151,7 +153,9 @@ class Executions:
 def start_of(request: Request, body: requests.ExecutionStart) -> Start:
     """Make the engine's wish of a body; its digest tells whether a later request with the same id is the same."""
     canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
-    params = {name: value for name in ("env", "default_action") if (value := getattr(body.params, name, Unset)) is not Unset}
+    params = {
+        name: value for name in ("env", "default_action") if (value := getattr(body.params, name, Unset)) is not Unset
+    }
     return Start(
         definition=body.definition,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),

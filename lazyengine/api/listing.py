@@ -16,7 +16,9 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-LIMIT = Parameter("limit", Integer(1, None), f"How many at most; more than {MAX_LIMIT} means {MAX_LIMIT}.")
+LIMIT = Parameter(
+    "limit", Integer(1, None), f"How many at most; {DEFAULT_LIMIT} if left out, and never more than {MAX_LIMIT}."
+)
 
 
 @dataclass(frozen=True, slots=True)

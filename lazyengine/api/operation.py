@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pecan
-import wsme
 from webob import Response
-from wsme.types import HostRequest
+from wsme.api import FunctionArgument, FunctionDefinition
 
 from lazyengine.api.reading import read_document, read_query
 from lazyengine.api.request import Request
@@ -121,7 +120,7 @@ def operation(
     body: Any = None,
     statuses: dict[int, str] | None = None,
     errors: ErrorClasses = (),
-    open: bool = False,  # noqa: A002
+    open: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Make a method of a controller an operation of the API; its name is the operationId, its docstring the summary.
 
@@ -138,9 +137,6 @@ def operation(
     """
 
     def declare(verb: Callable[..., Any]) -> Callable[..., Response]:
-        datatypes = [one.datatype for one in segments]
-        datatypes += [[one.datatype] if one.repeated else one.datatype for one in parameters]
-        wsme.signature(answer, HostRequest, *datatypes, body=body, rest_content_types=("json",))(verb)
         declared = Operation(
             id=verb.__name__,
             method=method,
@@ -154,15 +150,31 @@ def operation(
             errors=errors,
             open=open,
         )
+        define(verb, declared)
 
         def exposed(self: Any, request: Request, response: Response, *texts: str) -> Response:
             return declared.serve(verb, self, request, texts)
 
         exposed.operation = declared  # type: ignore[attr-defined]
-        exposed.verb = verb  # type: ignore[attr-defined]
         return pecan.expose(content_type="application/json")(exposed)  # type: ignore[no-any-return]
 
     return declare
+
+
+def define(verb: Callable[..., Any], declared: Operation) -> None:
+    """Hang WSME's description of a function on `verb`, for tools that read it (`wsmeext.sphinxext`).
+
+    `wsme.signature` would read it off the order of the positional arguments, and take the body for the last of them.
+    """
+    definition = FunctionDefinition.get(verb)
+    definition.return_type = declared.answer
+    definition.set_options(body=declared.body, status_code=next(iter(declared.statuses)), rest_content_types=("json",))
+    definition.pass_request = "request"  # noqa: S105  (the name of an argument)
+    definition.arguments = [FunctionArgument(one.name, one.datatype, True, None) for one in declared.segments]
+    definition.arguments += [
+        FunctionArgument(one.name, [one.datatype] if one.repeated else one.datatype, False, None)
+        for one in declared.parameters.values()
+    ]
 
 
 def operations_of(controller: Any) -> list[tuple[Operation, Any]]:

@@ -17,7 +17,15 @@ LOG = logging.getLogger("lazyengine.api")
 MAX_FAULTS = 100
 RETRY_AFTER_SECONDS = "1"
 
+PHRASES = {413: "Content Too Large"}
+"""Of RFC 9110, where older Pythons have an older one."""
+
 _write = writer(answers.Problem)
+
+
+def phrase(status: int) -> str:
+    """Name a status."""
+    return PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,9 @@ class Problem:
 
 def problem(error: LazyEngineError, request_id: str) -> Problem:
     """Tell a caller of `error`: one entry per fault of a definition (the first `MAX_FAULTS`), one for anything else."""
-    title = HTTPStatus(error.status).phrase
+    title = phrase(error.status)
     if isinstance(error, DefinitionInvalid):
-        found = [(fault.message, fault.path) for fault in error.faults[:MAX_FAULTS]]
+        found: list[tuple[str, Any]] = [(fault.message, fault.path) for fault in error.faults[:MAX_FAULTS]]
     else:
         found = [(str(error), error.facts.get("pointer", Unset))]
     entries = [ProblemEntry(error.status, error.code, title, text, request_id, path) for text, path in found]
@@ -74,12 +82,12 @@ class Problems:
 
 def _answer(error: LazyEngineError, environ: dict[str, Any], start_response: Any) -> list[bytes]:
     body = encode(_write(problem(error, environ[REQUEST_ID]))).encode()
-    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
+    headers: list[tuple[str, str]] = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers.append(("WWW-Authenticate", 'Bearer realm="lazyengine"'))
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append(("Allow", str(error.facts["allow"])))
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", RETRY_AFTER_SECONDS))
-    start_response(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
+    start_response(f"{error.status} {phrase(error.status)}", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

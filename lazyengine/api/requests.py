@@ -1,5 +1,7 @@
 """The bodies that callers send."""
 
+from typing import ClassVar
+
 from lazyengine.api.document import Document, OneOf, member, optional
 from lazyengine.api.types import (
     JSON,
@@ -26,7 +28,7 @@ NOT_YET = "is not supported yet"
 class ExecutionParams(Document):
     """How an execution runs."""
 
-    _planned = dict.fromkeys(("task_name", "read_only", "start_after_seconds"), NOT_YET)
+    _planned: ClassVar = dict.fromkeys(("task_name", "read_only", "start_after_seconds"), NOT_YET)
 
     env = optional(JSON_OBJECT, "What the workflow's expressions find under env().")
     default_action = optional(Text(255, min_length=0), "The action of tasks that name none; empty: the caller's work.")
@@ -35,7 +37,7 @@ class ExecutionParams(Document):
 class ExecutionStart(Document):
     """A wish to start an execution."""
 
-    _planned = {"notify": NOT_YET}
+    _planned: ClassVar = {"notify": NOT_YET}
 
     definition = member(TextOrObject(), "The workflow definition: its YAML text, or the same document as an object.")
     workflow = optional(NAME, "Which workflow of the definition; may be left out where it has only one.")

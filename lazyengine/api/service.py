@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lazyengine.api import answers
+from lazyengine.api import VERSION, answers
 from lazyengine.api.listing import Link
 from lazyengine.api.operation import operation
 from lazyengine.api.request import Request
@@ -51,7 +51,7 @@ class Service:
         """Tell which versions of the API there are."""
         here = request.application_url
         links = (Link("self", f"{here}/"), Link("describedby", f"{here}/openapi.json"))
-        return Versions("lazyengine", (Version("v1.0", "CURRENT", links),))
+        return Versions("lazyengine", (Version(f"v{VERSION}", "CURRENT", links),))
 
     @operation("GET", "/openapi.json", JSON_OBJECT, open=True)
     def get_openapi(self, request: Request) -> Mapping[str, Any]:
@@ -63,9 +63,7 @@ class Service:
         """Tell that the process is up."""
         return Health("ok")
 
-    @operation(
-        "GET", "/readyz", answers.Health, errors=(DatabaseBusy, DatabaseUnavailable, SchemaNotReady), open=True
-    )
+    @operation("GET", "/readyz", answers.Health, errors=(DatabaseBusy, DatabaseUnavailable, SchemaNotReady), open=True)
     def get_readiness(self, request: Request) -> Health:
         """Tell whether the database can be reached and has the schema that is needed."""
         self._engine.check_ready()

@@ -21,7 +21,7 @@ from lazyengine.errors import (
     TaskNotRunning,
     TaskStaleAttempt,
 )
-from lazyengine.records import Assignment, Execution, Heartbeat, Report, Reported, Task, TaskQuery
+from lazyengine.records import Assignment, ExecutionStatus, Heartbeat, Report, Reported, Task, TaskQuery
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
@@ -55,7 +55,7 @@ TASK_NAME = Segment(
     "task_name",
     TaskName(255),
     "The task, percent-encoded.",
-    absent=lambda texts: TaskNotFound(execution_id=texts["execution_id"], task=texts["task_name"], which=""),
+    absent=lambda texts: TaskNotFound.of(texts["execution_id"], texts["task_name"]),
 )
 ITERATION = Parameter("iteration", Integer(1), "Which run of the task, from 1; the newest if left out.")
 LIST_PARAMETERS = (
@@ -82,7 +82,7 @@ class ReportedEntry:
 class ReportedTasks:
     """What several reports led to."""
 
-    execution: Execution
+    execution: ExecutionStatus
     entries: tuple[ReportedEntry, ...]
 
 

@@ -85,9 +85,10 @@ class Database:
             except exc.DBAPIError as error:
                 reason = error
                 if not _retryable(error):
-                    broken += 1
-                    if not _disconnected(error):
+                    if not _unreachable(error):
+                        self.check_ready()  # the most likely reason for a statement to be wrong
                         raise
+                    broken += 1
                     if broken > 2:
                         raise errors.DatabaseUnavailable() from error
             if time.monotonic() + pause > deadline:
@@ -186,5 +187,14 @@ def _retryable(error: exc.DBAPIError) -> bool:
     return bool(cause is not None and cause.args and cause.args[0] in RETRYABLE_MYSQL_ERRORS)
 
 
-def _disconnected(error: exc.DBAPIError) -> bool:
-    return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+def _unreachable(error: exc.DBAPIError) -> bool:
+    """Tell a database that is away, shutting down or full from a statement that is wrong."""
+    cause: Any = error.orig
+    if error.connection_invalidated or isinstance(error, exc.InterfaceError):
+        return True
+    if not isinstance(error, exc.OperationalError):
+        return False
+    if (name := getattr(cause, "sqlite_errorname", None)) is not None:
+        return str(name) != "SQLITE_ERROR"
+    state = getattr(cause, "sqlstate", None)
+    return state is None or str(state).startswith(("08", "53", "57"))

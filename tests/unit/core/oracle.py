@@ -79,9 +79,8 @@ class Oracle:
         """Say what follows from the runs that have ended.
 
         :param told: for a run whose entries are not all told yet: how many are, and whether nothing is to follow.
-            A run that is not in it has told everything; a join that could not run is in it as (name, 1)
+            If it is given, a join that fails without running tells nothing until it is in `ended` as (name, 1)
         """
-        told = told or {}
         ended_of: dict[str, list[tuple[int, str]]] = {name: [] for name in self.order}
         for (name, iteration), end in ended.items():
             ended_of[name].append((iteration, end))
@@ -108,11 +107,18 @@ class Oracle:
             choices[name] = []
             silent = False
             for iteration, end in ends:
-                count, all_told = told.get((name, iteration), (None, True))
+                count, all_told = self.told((name, iteration), ended, told)
                 choices[name] += [to for _, to in self.fired[name, end][:count]]
                 silent = silent or not all_told
             over[name] = none_to_come and len(ends) >= begun[name] and not silent
         return self.conclude(ended, begun, blocked)
+
+    def told(
+        self, run: Run, ended: Mapping[Run, str], told: Mapping[Run, tuple[int, bool]] | None
+    ) -> tuple[int | None, bool]:
+        if told is None:
+            return None, True
+        return told.get(run, (None, True) if run in ended else (0, False))
 
     def conclude(self, ended: Mapping[Run, str], begun: dict[str, int], blocked: set[str]) -> Prediction:
         runs = {

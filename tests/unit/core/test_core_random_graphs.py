@@ -68,7 +68,7 @@ class Tape:
 
 
 def descriptions(commands: tuple[str, ...] = ()) -> st.SearchStrategy[dict]:
-    return st.binary(max_size=400).map(lambda tape: Tape(tape).description(commands))
+    return st.binary(min_size=300, max_size=300).map(lambda tape: Tape(tape).description(commands))
 
 
 def named(task: dict) -> list[int]:
@@ -137,11 +137,20 @@ def play(driver: Driver, plan: Plan, story: Story | None = None) -> Driver:
 
 
 def compare(driver: Driver, story: Story) -> None:
+    """Expect the runs of the story, each in its state.
+
+    Where something is untold (suspended, or ended by a command) a join may not know yet, or will never know, that it is
+    lost: the story knows at once, the core when the dead tokens get there.
+    """
     if story.state == "SUSPENDED":
         assert driver.state in (ExecutionState.SUSPENDING, ExecutionState.SUSPENDED)
     else:
         assert driver.state == story.state
-    assert driver.states() == story.prediction.runs
+    states, runs = driver.states(), story.prediction.runs
+    if not story.told:
+        assert states == runs
+    assert states.items() <= runs.items()
+    assert {name for name, _ in runs.keys() - states.keys()} <= story.prediction.blocked
 
 
 # -- what holds -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,73 @@
+"""How gunicorn serves the application: this module is its configuration file, for `lazyengine serve` and others alike.
+
+Threads, not one process a request: a request mostly waits for the database, and keep-alive spares the connection.  No
+database connection is opened before the fork (`lazyengine.wsgi` opens it at a worker's first request).
+"""
+
+import ipaddress
+from typing import Any
+
+from lazyengine.auth import Authenticator
+from lazyengine.db.database import Database
+from lazyengine.engine import Engine
+from lazyengine.errors import SettingsInvalid
+from lazyengine.settings import Settings, load
+
+_settings = load({})
+
+# -- gunicorn's settings ----------------------------------------------------------------------------------------------
+
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+workers = _settings.workers
+threads = _settings.threads
+worker_class = "gthread"
+keepalive = 75
+graceful_timeout = 30  # after SIGTERM, requests in flight have this long to finish
+loglevel = _settings.log_level
+proc_name = "lazyengine"
+
+
+def on_starting(server: Any) -> None:
+    """Before anything listens: refuse an open door, make the embedded database ready, finish what a crash left."""
+    check_exposure(_settings, [address[0] for address in server.cfg.address if isinstance(address, tuple)])
+    prepare(_settings)
+
+
+def when_ready(server: Any) -> None:
+    """Say where it listens."""
+    for listener in server.LISTENERS:
+        print(f"lazyengine listens on {listener}", flush=True)  # noqa: T201
+
+
+# -- what the hooks do ------------------------------------------------------------------------------------------------
+
+
+def check_exposure(settings: Settings, hosts: list[str]) -> None:
+    """Refuse to serve everybody on the network without asking who they are.
+
+    :raises SettingsInvalid: an address is not loopback, there are no tokens, and nobody allowed it
+    """
+    exposed = [host for host in hosts if not _is_loopback(host)]
+    if exposed and not Authenticator(settings).enabled and not settings.allow_unauthenticated:
+        raise SettingsInvalid(
+            reason=f"{exposed[0]} can be reached from other machines and there are no auth_tokens; "
+            "set some, listen on 127.0.0.1, or set allow_unauthenticated"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def prepare(settings: Settings) -> None:
+    """Create or upgrade an SQLite file (a server's schema is its operator's), and carry on with what a crash left."""
+    database = Database(settings)
+    if database.dialect == "sqlite":
+        database.upgrade()
+        Engine(database, settings).carry_on_everywhere()
+    database.dispose()
