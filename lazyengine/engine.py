@@ -195,8 +195,6 @@ class Engine:
         run.follow(resolve.steer(run.header, event, "Cancelled by request" if wish == "CANCELLED" else None, run.now))
         if event is ExecutionEvent.RESUME and run.header.backlog:
             run.unfold()
-        elif event is ExecutionEvent.CANCEL:
-            run.store.withdraw(run.execution_id)
         run.settle()
 
     def delete_execution(self, owner: str, execution_id: str, *, force: bool = False) -> None:

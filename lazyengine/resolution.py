@@ -91,7 +91,8 @@ class Resolution:
             return self._status(self.store.output(self.execution_id) if over else None)
         if self.changed:
             self.store.save_marks(self.execution_id, self.changed, self.nodes, self.now)
-        self.store.append_history(self.execution_id, self.events)
+        if self.events:  # telling a join that still waits leaves none
+            self.store.append_history(self.execution_id, self.events)
         if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
             self.store.note_backlog(self.execution_id, self.now)
         elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
@@ -99,6 +100,8 @@ class Resolution:
         ended = {}
         if self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES:
             ended["output"] = self._output()
+            if self.header.live:
+                self.store.withdraw(self.execution_id)
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
         return self._status(ended.get("output"))
 

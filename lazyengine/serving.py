@@ -5,6 +5,7 @@ database connection is opened before the fork (`lazyengine.wsgi` opens it at a w
 """
 
 import ipaddress
+import logging
 from typing import Any
 
 from lazyengine.auth import Authenticator
@@ -25,6 +26,7 @@ keepalive = 75
 graceful_timeout = 30  # after SIGTERM, requests in flight have this long to finish
 loglevel = _settings.log_level
 proc_name = "lazyengine"
+control_socket_disable = True  # signals are enough; nothing else should be able to steer the service
 
 
 def on_starting(server: Any) -> None:
@@ -37,6 +39,11 @@ def when_ready(server: Any) -> None:
     """Say where it listens."""
     for listener in server.LISTENERS:
         print(f"lazyengine listens on {listener}", flush=True)  # noqa: T201
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Write the log of the application beside gunicorn's own."""
+    logging.basicConfig(level=loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 # -- what the hooks do ------------------------------------------------------------------------------------------------

@@ -221,8 +221,8 @@ class _Work:
 
     def change(self, event: ExecutionEvent, info: str | None) -> None:
         self.state = st.next_execution_state(self.state, event)
-        self.info = info
-        self.record(EventKind.EXECUTION, self.state, info=info)
+        self.info = info and info[: st.INFO_LENGTH]
+        self.record(EventKind.EXECUTION, self.state, info=self.info)
 
     # -- tokens reach a node ------------------------------------------------------------------------------------------
 
@@ -324,7 +324,7 @@ class _Work:
             if isinstance(edge.to, int):
                 counts[edge.to] += 1
             elif edge.to is Command.PAUSE and not passing_pauses:
-                self.pause(node, mark, counts, index + 1)
+                self.pause(node, mark, counts, index)
                 break
             elif edge.to in STOPS:
                 self.change(STOPS[edge.to], edge.message or f"Ended by '{edge.to}' of task '{node.name}'")
@@ -334,16 +334,17 @@ class _Work:
             self.conclude(node, counts)
         if mark.state is TaskState.FAILURE and not handled and not mark.told:
             self.unhandled += 1
-            self.cause = self.cause or f"Task '{node.name}' failed: {mark.info}"[: st.INFO_LENGTH]
+            reason = f": {mark.info}" if mark.info else ""
+            self.cause = self.cause or f"Task '{node.name}' failed{reason}"[: st.INFO_LENGTH]
 
     def fires(self, edge: Edge, state: TaskState) -> bool:
         return edge.on in FIRES_ON[state] and (edge.guard is None or (self.ask is not None and self.ask(edge.guard)))
 
-    def pause(self, node: Node, mark: Mark, counts: Counter[int], told: int) -> None:
-        """Tell what stands before the pause command, keep what stands after it."""
+    def pause(self, node: Node, mark: Mark, counts: Counter[int], index: int) -> None:
+        """Tell what stands before the pause command, the edge at `index`; keep what stands after it."""
         self.send(node, counts, settled=False)
-        self.hold(replace(self.mark((mark.node, mark.iteration)), told=told), Intent.TELL)
-        self.change(ExecutionEvent.SUSPEND, f"Paused by task '{node.name}'")
+        self.hold(replace(self.mark((mark.node, mark.iteration)), told=index + 1), Intent.TELL)
+        self.change(ExecutionEvent.SUSPEND, node.edges[index].message or f"Paused by task '{node.name}'")
 
     def conclude(self, node: Node, counts: Counter[int]) -> None:
         """Tell what the whole list of edges came to."""

@@ -73,7 +73,7 @@ def counts() -> Iterator[dict[tuple[str, int], Future]]:
 
 @pytest.mark.parametrize(("name", "number"), SHARDS)
 def test_every_interleaving_is_what_the_oracle_says(counts, record_property, name, number):
-    """Each join fires exactly once, nothing is scheduled twice, nothing is stuck, final is final, order is no matter."""
+    """Each join fires exactly once, nothing is scheduled twice or stuck, final is final, order does not matter."""
     count = counts[name, number].result()
     record_property("count", str(count))
     print(name, number, count)

@@ -80,6 +80,8 @@ def compile_nodes(description: Description) -> tuple[Node, ...]:
     def heeds(node: int) -> tuple[int, ...]:
         return tuple(to for to in links[node] if threshold(to) is not None or heeds(to))
 
+    for node in reversed(ids.values()):
+        heeds(node)  # the last first: a long chain is no deep recursion
     return tuple(
         Node(
             id=node,

@@ -1,11 +1,11 @@
 """All small graphs, and all ways through one of them.
 
 What is enumerated, and nothing else: acyclic graphs of n nodes, connected if asked, one or no link from a node to
-another, the link being one of those given, that is, the clauses that name the other node; a node that something leads to has no join, or a join of any number
-from 1 to its indegree (so "one", "all" and every N between).  Of graphs that differ only in the names of their nodes
-the first is taken.  If asked (`swapped=False`), so is it of graphs that differ only in that on-success and on-error
-are exchanged at some node: with the outcomes exchanged too they go the same way, but for which errors are handled.
-If asked (`idle_joins=False`), joins of a single link are left out.
+another, the link being one of those given, that is, the clauses that name the other node; a node that something leads
+to has no join, or a join of any number from 1 to its indegree (so "one", "all" and every N between).  Of graphs that
+differ only in the names of their nodes the first is taken.  If asked (`swapped=False`), so is it of graphs that differ
+only in that on-success and on-error are exchanged at some node: with the outcomes exchanged too they go the same way,
+but for which errors are handled.  If asked (`idle_joins=False`), joins of a single link are left out.
 """
 
 from collections.abc import Hashable, Iterator
@@ -72,7 +72,9 @@ def graphs(
         if any(other < labels for _, other in same):
             continue
         automorphisms = [new for new, other in same if other == labels]
-        indegrees = [sum(bool(label) for (_, v), label in zip(pairs, labels, strict=True) if v == n) for n in range(size)]
+        indegrees = [
+            sum(bool(label) for (_, v), label in zip(pairs, labels, strict=True) if v == n) for n in range(size)
+        ]
         for joins in product(*(range(indegree + 1) for indegree in indegrees)):  # 0: no join
             if not idle_joins and any(join == 1 == indegree for join, indegree in zip(joins, indegrees, strict=True)):
                 continue
@@ -117,8 +119,14 @@ class Explorer:
     :param interrupt: suspend and resume once, at every possible point
     """
 
-    def __init__(self, description: dict, ends: tuple[TaskState, ...], budget: int = UNBOUNDED,
-                 interrupt: bool = False, sinks_fail: bool = True) -> None:
+    def __init__(
+        self,
+        description: dict,
+        ends: tuple[TaskState, ...],
+        budget: int = UNBOUNDED,
+        interrupt: bool = False,
+        sinks_fail: bool = True,
+    ) -> None:
         self.description = description
         self.ends = {
             name: ends if sinks_fail or any(clause in task for clause in On) else ends[:1]

@@ -3,7 +3,12 @@
 import pytest
 from oracle import Oracle, Story
 
-DIAMOND = {"a": {"on-success": ["b", "c"]}, "b": {"on-success": ["d"]}, "c": {"on-success": ["d"]}, "d": {"join": "all"}}
+DIAMOND = {
+    "a": {"on-success": ["b", "c"]},
+    "b": {"on-success": ["d"]},
+    "c": {"on-success": ["d"]},
+    "d": {"join": "all"},
+}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,9 @@ def test_a_diamond(ended, runs, verdict):
 
 
 def test_without_join_every_entry_that_fires_is_a_run():
-    oracle = Oracle({"a": {"on-success": ["b"], "on-complete": ["b"]}, "b": {"on-success": ["c"]}, "c": {"join": "one"}})
+    oracle = Oracle(
+        {"a": {"on-success": ["b"], "on-complete": ["b"]}, "b": {"on-success": ["c"]}, "c": {"join": "one"}}
+    )
     runs = oracle.predict({("a", 1): "SUCCESS", ("b", 2): "SUCCESS"}).runs
     assert runs == {("a", 1): "SUCCESS", ("b", 1): "RUNNING", ("b", 2): "SUCCESS", ("c", 1): "RUNNING"}
 

@@ -1,6 +1,5 @@
 """Random graphs up to 30 tasks: multi-edges, guards, commands, actions that end by themselves, interruptions."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,11 @@ from oracle import Oracle, Run, Story
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, TaskState
 
 PROFILE = settings(
-    derandomize=True, database=None, deadline=None, max_examples=int(os.environ.get('N','40')), suppress_health_check=list(HealthCheck)
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=list(HealthCheck),
 )
 GUARDS = {"yes": True, "no": False}
 CLAUSES = ("on-success", "on-error", "on-complete")

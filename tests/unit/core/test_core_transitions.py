@@ -1,0 +1,119 @@
+"""The two tables: each entry is reached by a real scenario, and nothing else is possible."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+from driver import CANCELLED, FAILURE, NOW, SUCCESS, Driver
+
+from lazyengine.core import resolve
+from lazyengine.core import state as core_state
+from lazyengine.core.state import (
+    EXECUTION_TRANSITIONS,
+    FINAL_EXECUTION_STATES,
+    FINAL_TASK_STATES,
+    TASK_TRANSITIONS,
+    ExecutionEvent,
+    ExecutionState,
+    Header,
+    IllegalTransition,
+    Mark,
+    TaskEvent,
+    TaskState,
+    next_execution_state,
+    next_task_state,
+)
+
+X, E, S, T = ExecutionState, ExecutionEvent, TaskState, TaskEvent
+ONE = {"a": {}}
+LOST = {"a": {"on-success": ["j"]}, "b": {"on-error": ["j"]}, "j": {"join": "all"}}
+
+SCENARIOS: dict[tuple, Callable[[], Driver]] = {
+    (X.RUNNING, E.SUSPEND): lambda: Driver(ONE).start().suspend(),
+    (X.RUNNING, E.SUCCEED): lambda: Driver(ONE).start().complete("a"),
+    (X.RUNNING, E.FAIL): lambda: Driver(ONE).start().complete("a", FAILURE),
+    (X.RUNNING, E.CANCEL): lambda: Driver(ONE).start().cancel(),
+    (X.SUSPENDING, E.DRAIN): lambda: Driver(ONE).start().suspend().complete("a"),
+    (X.SUSPENDING, E.RESUME): lambda: Driver(ONE).start().suspend().resume(),
+    (X.SUSPENDING, E.CANCEL): lambda: Driver(ONE).start().suspend().cancel(),
+    (X.SUSPENDED, E.RESUME): lambda: Driver(ONE).start().suspend().complete("a").resume(),
+    (X.SUSPENDED, E.CANCEL): lambda: Driver(ONE).start().suspend().complete("a").cancel(),
+    (S.PENDING, T.START): lambda: Driver(ONE).start(),
+    (S.PENDING, T.BLOCK): lambda: Driver(LOST).start().complete("a").complete("b"),
+    (S.RUNNING, T.SUCCEED): lambda: Driver(ONE).start().complete("a", SUCCESS),
+    (S.RUNNING, T.FAIL): lambda: Driver(ONE).start().complete("a", FAILURE),
+    (S.RUNNING, T.CANCEL): lambda: Driver(ONE).start().complete("a", CANCELLED),
+}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> set[tuple]:
+    """The transitions that the core looks up."""
+    steps: set[tuple] = set()
+
+    def spy(look_up: Callable) -> Callable:
+        def next_state(state, event):
+            reached = look_up(state, event)
+            steps.add((state, event, reached))
+            return reached
+
+        return next_state
+
+    for name in ("next_execution_state", "next_task_state"):
+        monkeypatch.setattr(core_state, name, spy(getattr(core_state, name)))
+    return steps
+
+
+def test_every_entry_of_both_tables_is_exercised(seen):
+    """Report those that no scenario reaches."""
+    tables = {**EXECUTION_TRANSITIONS, **TASK_TRANSITIONS}
+    for (state, event), scenario in SCENARIOS.items():
+        seen.clear()
+        scenario()
+        assert (state, event, tables[state, event]) in seen, f"the scenario does not reach {state} {event}"
+    missing = tables.keys() - SCENARIOS.keys()
+    assert not missing, f"never exercised: {sorted(map(str, missing))}"
+
+
+@pytest.mark.parametrize(
+    ("states", "events", "table", "look_up"),
+    [
+        (ExecutionState, ExecutionEvent, EXECUTION_TRANSITIONS, next_execution_state),
+        (TaskState, TaskEvent, TASK_TRANSITIONS, next_task_state),
+    ],
+)
+def test_what_a_table_does_not_have_is_illegal(states, events, table, look_up):
+    for state, event in product(states, events):
+        if (state, event) not in table:
+            with pytest.raises(IllegalTransition, match=rf"that is {state} cannot {event}"):
+                look_up(state, event)
+
+
+def test_final_is_final():
+    """Nothing leaves a final state, and what is not final has a way on."""
+    assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - FINAL_EXECUTION_STATES
+    assert {state for state, _ in TASK_TRANSITIONS} == set(TaskState) - FINAL_TASK_STATES
+
+
+@pytest.mark.parametrize("state", ExecutionState)
+@pytest.mark.parametrize("event", [E.SUSPEND, E.RESUME, E.CANCEL])
+def test_an_illegal_act_on_an_execution_changes_nothing(state, event):
+    header = Header(state, live=1, generation=3, events=4)
+    if (state, event) in EXECUTION_TRANSITIONS:
+        assert resolve.steer(header, event, None, NOW).header.state is EXECUTION_TRANSITIONS[state, event]
+        return
+    with pytest.raises(IllegalTransition):
+        resolve.steer(header, event, None, NOW)
+    assert header == Header(state, live=1, generation=3, events=4)
+
+
+@pytest.mark.parametrize("state", sorted(set(TaskState) - {TaskState.RUNNING}))
+@pytest.mark.parametrize("outcome", [SUCCESS, FAILURE, CANCELLED])
+def test_ending_a_run_that_does_not_run_changes_nothing(state, outcome):
+    """The decision that was in the making is lost with the exception; the slice is as it was."""
+    driver = Driver({"a": {"on-success": ["b"]}, "b": {}}).start()
+    driver.marks[0, 1] = Mark(0, state=state, attempt=1)
+    before = driver.fork()
+    with pytest.raises(IllegalTransition):
+        driver.complete("a", outcome)
+    assert (driver.header, driver.marks, driver.events) == (before.header, before.marks, before.events)
