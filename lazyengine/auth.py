@@ -29,8 +29,11 @@ class Authenticator:
         """
         if not self._tokens:
             return NOBODY
+        # a header's bytes reach WSGI as latin-1 (PEP 3333)
         scheme, _, given = (authorization or "").partition(" ")
-        matches = [owner for owner, token in self._tokens if hmac.compare_digest(token, given.strip().encode())]
+        matches = [
+            owner for owner, token in self._tokens if hmac.compare_digest(token, given.strip().encode("latin-1"))
+        ]
         if scheme.lower() != "bearer" or not matches:
             raise AuthenticationRequired()
         return matches[0]

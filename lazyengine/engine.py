@@ -16,7 +16,7 @@ from lazyengine.compilers.workflow import compile_definition, definition_digest
 from lazyengine.core import resolve
 from lazyengine.core.graph import Graph
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState, Header
-from lazyengine.db.claims import claim_tasks
+from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
 from lazyengine.db.store import Store
@@ -288,6 +288,8 @@ class Engine:
 
     def claim_tasks(self, owner: str, claim: Claim) -> tuple[Assignment, ...]:
         """Give a worker the tasks that have been on offer longest; two workers never get the same attempt."""
+        if not self.database.snapshot(lambda store: anything_to_claim(store.connection, owner, claim)):
+            return ()
         return self.database.transaction(lambda store: claim_tasks(store.connection, owner, claim, self.clock()))
 
     # -- what no caller asks for --------------------------------------------------------------------------------------

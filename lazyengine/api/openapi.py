@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import wsme.types
@@ -257,4 +258,4 @@ class _Dumper(yaml.SafeDumper):
 if __name__ == "__main__":
     from lazyengine.api.app import document as current
 
-    sys.stdout.write(text(dict(current())))
+    Path(sys.argv[1]).write_text(text(dict(current())))

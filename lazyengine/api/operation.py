@@ -12,7 +12,7 @@ import pecan
 from webob import Response
 from wsme.api import FunctionArgument, FunctionDefinition
 
-from lazyengine.api.reading import read_document, read_query
+from lazyengine.api.reading import read_document, read_query, shown
 from lazyengine.api.request import Request
 from lazyengine.api.types import Misfit
 from lazyengine.api.writing import encode, writer
@@ -88,18 +88,14 @@ class Operation:
         return self._answer(verb(controller, request, **arguments))
 
     def _read_path(self, texts: Sequence[str]) -> dict[str, Any]:
-        try:
-            return {s.name: s.datatype.fromtext(text) for s, text in zip(self.segments, texts, strict=True)}
-        except Misfit:
-            return self._blame(dict(zip((s.name for s in self.segments), texts, strict=True)))
-
-    def _blame(self, texts: dict[str, str]) -> dict[str, Any]:
-        for segment in self.segments:
+        arguments = {}
+        for segment, text in zip(self.segments, texts, strict=True):
             try:
-                segment.datatype.fromtext(texts[segment.name])
+                arguments[segment.name] = segment.datatype.fromtext(text)
             except Misfit:
-                raise segment.absent(texts) from None
-        raise AssertionError("a segment fitted at second sight")
+                names = (one.name for one in self.segments)
+                raise segment.absent({name: shown(text) for name, text in zip(names, texts, strict=True)}) from None
+        return arguments
 
     def _answer(self, result: Any) -> Response:
         answer = result if isinstance(result, Answer) else Answer(result, next(iter(self.statuses)))

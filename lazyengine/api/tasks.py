@@ -10,7 +10,7 @@ from lazyengine.api.executions import DATABASE, EXECUTION_ID, PATH
 from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, listing
 from lazyengine.api.operation import Parameter, Segment, operation
 from lazyengine.api.request import Request
-from lazyengine.api.types import MAX_INTEGER, Integer, Matching, Text
+from lazyengine.api.types import Integer, Matching, Text
 from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.errors import (
     ExecutionFinished,
@@ -42,12 +42,10 @@ class Place(Matching):
     """Where a page of tasks ended: a node and an iteration, opaque to callers."""
 
     def __init__(self) -> None:
-        super().__init__(r"[0-9]{1,10}\.[0-9]{1,10}", "the marker that a link of a page before gave")
+        super().__init__(r"[0-9]{1,9}\.[0-9]{1,9}", "the marker that a link of a page before gave")
 
     def frombasetype(self, value: Any) -> Any:
         node, iteration = (int(part) for part in super().frombasetype(value).split("."))
-        if max(node, iteration) > MAX_INTEGER:
-            raise self.misfit()
         return node, iteration
 
 

@@ -169,17 +169,19 @@ class Uuid(Matching):
         return {"type": "string", "format": "uuid"}
 
 
+MOMENT = (
+    r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
+)
+
+
 class Time(Matching):
     """A moment in UTC, with at most microseconds, as in 2026-01-02T03:04:05.678901Z."""
 
     name = "time"
 
     def __init__(self) -> None:
-        super().__init__(
-            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z",
-            "a time in UTC such as 2026-01-02T03:04:05.678901Z",
-            re.ASCII,
-        )
+        super().__init__(MOMENT, "a time in UTC such as 2026-01-02T03:04:05.678901Z")
 
     def frombasetype(self, value: Any) -> Any:
         text = super().frombasetype(value)
@@ -215,7 +217,7 @@ class ComparedTime(Scalar):
 
     def schema(self) -> dict[str, Any]:
         operators = "|".join(self.operators)
-        return {"type": "string", "pattern": rf"^(({operators}):)?\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{{1,6}})?Z$"}
+        return {"type": "string", "pattern": f"^(({operators}):)?{MOMENT}$"}
 
 
 class Flag(Scalar):
@@ -238,7 +240,7 @@ class Flag(Scalar):
 
 
 class Integer(Scalar):
-    """A whole number without a fraction part (1.0 is none); `maximum` None has no bound."""
+    """A whole number, however it is spelled (JSON has one kind of number: 1.0 is 1); `maximum` None has no bound."""
 
     basetype = int
     name = "integer"
@@ -249,9 +251,10 @@ class Integer(Scalar):
         self.expected = f"an integer of at least {minimum}" + (f" and at most {maximum}" if maximum else "")
 
     def frombasetype(self, value: Any) -> Any:
-        if type(value) is not int or value < self.minimum or (self.maximum is not None and value > self.maximum):
+        number = int(value) if type(value) is float and value.is_integer() else value
+        if type(number) is not int or number < self.minimum or (self.maximum is not None and number > self.maximum):
             raise self.misfit()
-        return value
+        return number
 
     def fromtext(self, text: str) -> Any:
         if not re.fullmatch(r"-?[0-9]{1,40}", text):

@@ -6,29 +6,39 @@ from lazyengine.errors import DefinitionInvalid, Fault
 
 MOST_FAULTS = 100
 DEEPEST = 64
+LONGEST_MESSAGE = 500
+LONGEST_POINTER = 2_000
+SHOWN = 40
+"""Characters of a value that a message repeats."""
 
 Path = tuple[str | int, ...]
 
 
 class Faults:
-    """A list of faults that stops growing at `MOST_FAULTS`."""
+    """A list of faults that stops growing at `MOST_FAULTS`; each of them is of limited length."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self.found: list[Fault] = []
 
     def add(self, path: Path, message: str) -> None:
-        if len(self._faults) < MOST_FAULTS:
-            self._faults.append(Fault(pointer(path), message))
+        if len(self.found) < MOST_FAULTS:
+            self.found.append(Fault(pointer(path), cut(message, LONGEST_MESSAGE)))
 
     def raise_if_any(self) -> None:
         """:raises DefinitionInvalid: with all that was added"""
-        if self._faults:
-            raise DefinitionInvalid(self._faults)
+        if self.found:
+            raise DefinitionInvalid(self.found)
 
 
 def pointer(path: Path) -> str:
-    """Write a path as a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """Write a path as a JSON Pointer (RFC 6901), cut where a name in it is enormous."""
+    parts = (cut(str(part), LONGEST_POINTER).replace("~", "~0").replace("/", "~1") for part in path)
+    return cut("".join("/" + part for part in parts), LONGEST_POINTER)
+
+
+def cut(text: str, longest: int) -> str:
+    """Shorten a text to `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def kind(value: Any) -> str:
@@ -37,3 +47,10 @@ def kind(value: Any) -> str:
         return "null"
     names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
     return names.get(type(value), f"a {type(value).__name__}")
+
+
+def shown(value: Any) -> str:
+    """Repeat a value in a message if it is short, else name its type; never looks into lists and objects."""
+    if isinstance(value, str):
+        return repr(cut(value, SHOWN))
+    return cut(repr(value), SHOWN) if isinstance(value, bool | int | float) else kind(value)

@@ -1,39 +1,46 @@
 """What the edges of a whole graph come to: who leads to a node, who repeats, who has to know of whom."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from lazyengine.core.graph import Edge, Node, On
 
 ALL = -1
 """A join of all links, as long as nobody has counted them."""
 
+Links = Sequence[Sequence[int]]
+"""By node: the different nodes that its edges lead to, in order of first mention."""
 
-def order_of(nodes: Sequence[Node]) -> list[int]:
+
+def links_of(nodes: Sequence[Node]) -> Links:
+    """Return which nodes each node leads to.  Cost: nodes + edges."""
+    return [list(dict.fromkeys(edge.to for edge in node.edges if isinstance(edge.to, int))) for node in nodes]
+
+
+def order_of(links: Links) -> list[int]:
     """Return node ids so that each stands behind all that lead to it; what is on or behind a loop is left out.
 
     Cost: nodes + edges.
     """
-    waiting = Counter(target for node in nodes for target in _targets(node.edges))
-    order = [node.id for node in nodes if not waiting[node.id]]
+    waiting = _indegrees(links)
+    order = [id for id, count in enumerate(waiting) if not count]
     for id in order:
-        for target in _targets(nodes[id].edges):
+        for target in links[id]:
             waiting[target] -= 1
             if not waiting[target]:
                 order.append(target)
     return order
 
 
-def find_loop(nodes: Sequence[Node], order: Iterable[int]) -> list[int]:
+def find_loop(links: Links, order: Iterable[int]) -> list[int]:
     """Return the nodes of one loop in order, or [] where there is none; `order` comes from `order_of`."""
-    stuck = {node.id for node in nodes}.difference(order)
-    return _walk_back(nodes, stuck) if stuck else []
+    stuck = set(range(len(links))).difference(order)
+    return _walk_back(links, stuck) if stuck else []
 
 
-def _walk_back(nodes: Sequence[Node], stuck: set[int]) -> list[int]:
+def _walk_back(links: Links, stuck: set[int]) -> list[int]:
     """Follow edges backward among nodes that each wait for another one of them, until one comes round."""
-    before = {target: id for id in sorted(stuck, reverse=True) for target in _targets(nodes[id].edges)}
+    before = {target: id for id in sorted(stuck, reverse=True) for target in links[id]}
     seen: list[int] = []
     at = min(stuck)
     places: dict[int, int] = {}
@@ -44,49 +51,53 @@ def _walk_back(nodes: Sequence[Node], stuck: set[int]) -> list[int]:
     return seen[places[at] :][::-1]
 
 
-def lay_out(nodes: Sequence[Node], order: Sequence[int]) -> list[Node]:
+def lay_out(nodes: Sequence[Node], links: Links, order: Sequence[int]) -> list[Node]:
     """Fill in `indegree`, `repeats`, `heeds` and `joins` of nodes without loops.  Cost: nodes + edges.
 
     A node whose join is "all" comes with `ALL`, as only its indegree tells how many that is.
     """
-    sources: dict[int, list[int]] = defaultdict(list)
-    doubled: set[tuple[int, int]] = set()
-    for node in nodes:
-        doubled.update((node.id, target) for target in _doubled(node.edges))
-        for target in _targets(node.edges):
-            sources[target].append(node.id)
-    nodes = [_count(node, len(sources[node.id])) for node in nodes]
-    repeats: set[int] = set()
-    for id in order:
-        leading = sources[id]
-        again = len(leading) > 1 or any(source in repeats or (source, id) in doubled for source in leading)
-        if nodes[id].join is None and again:
-            repeats.add(id)
-    heeds: dict[int, tuple[int, ...]] = {}
+    indegrees = _indegrees(links)
+    joins = [(indegrees[node.id] or None) if node.join == ALL else node.join for node in nodes]
+    repeats = _repeating(nodes, links, order, indegrees, joins)
+    heeds: list[tuple[int, ...]] = [()] * len(nodes)
     for id in reversed(order):
-        targets = _targets(nodes[id].edges)
-        heeds[id] = tuple(target for target in targets if nodes[target].join is not None or heeds[target])
+        heeds[id] = tuple(target for target in links[id] if joins[target] is not None or heeds[target])
     return [
-        replace(
-            node,
-            repeats=node.id in repeats,
-            heeds=heeds[node.id],
-            joins=frozenset(target for target in heeds[node.id] if nodes[target].join is not None),
+        Node(
+            node.id,
+            node.name,
+            joins[node.id],
+            indegrees[node.id],
+            repeats[node.id],
+            node.edges,
+            heeds[node.id],
+            frozenset(target for target in heeds[node.id] if joins[target] is not None),
+            node.action,
+            node.target,
+            node.input,
         )
         for node in nodes
     ]
 
 
-def _count(node: Node, indegree: int) -> Node:
-    join = node.join
-    if join == ALL:
-        join = indegree or None
-    return replace(node, indegree=indegree, join=join)
+def _indegrees(links: Links) -> list[int]:
+    count = Counter(target for targets in links for target in targets)
+    return [count[id] for id in range(len(links))]
 
 
-def _targets(edges: Iterable[Edge]) -> list[int]:
-    """The different nodes that edges lead to, in order of first mention."""
-    return list(dict.fromkeys(edge.to for edge in edges if isinstance(edge.to, int)))
+def _repeating(
+    nodes: Sequence[Node], links: Links, order: Sequence[int], indegrees: Sequence[int], joins: Sequence[int | None]
+) -> list[bool]:
+    """A node without a join repeats where two edges may lead to it, or one of something that repeats."""
+    repeats = [joins[id] is None and count > 1 for id, count in enumerate(indegrees)]
+    for id in order:
+        targets = links[id]
+        again: Iterable[int] = targets if repeats[id] else ()
+        if not repeats[id] and len(nodes[id].edges) > len(targets):
+            again = _doubled(nodes[id].edges)
+        for target in again:
+            repeats[target] = joins[target] is None
+    return repeats
 
 
 def _doubled(edges: Iterable[Edge]) -> list[int]:

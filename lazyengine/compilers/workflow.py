@@ -6,15 +6,17 @@ What is served so far: direct workflows with on-success, on-error and on-complet
 
 import hashlib
 import json
-import math
 from typing import Any
 
 from lazyengine.compilers import COMPILER_REVISION, topology
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.document import read
-from lazyengine.compilers.faults import DEEPEST, Faults, Path, kind
+from lazyengine.compilers.faults import Faults, Path, kind, shown
+from lazyengine.compilers.literals import check_literal, has_expression
+from lazyengine.compilers.names import check_name, is_storable
 from lazyengine.core.actions import PURE_PARAMETERS
 from lazyengine.core.graph import Command, Edge, Graph, Node, On
+from lazyengine.core.state import INFO_LENGTH
 from lazyengine.errors import WorkflowNotFound
 
 WORKFLOW_KEYS = {"type", "description", "tags", "input", "output", "task-defaults", "tasks", "name", "version"}
@@ -22,19 +24,19 @@ LATER_WORKFLOW_KEYS = {"vars", "output-on-error"}
 TRANSITIONS = {"on-success": On.SUCCESS, "on-error": On.ERROR, "on-complete": On.COMPLETE}
 TASK_KEYS = {"action", "input", "join", "description", "target", "name", *TRANSITIONS}
 LATER_TASK_KEYS = {
-    "workflow", "with-items", "publish", "publish-on-error", "retry", "wait-before", "wait-after", "timeout",
-    "pause-before", "fail-on", "concurrency", "safe-rerun", "keep-result", "requires", "on-skip", "tags",
+    "workflow", "with-items", "publish", "publish-on-error", "publish-on-skip", "retry", "wait-before", "wait-after",
+    "timeout", "pause-before", "fail-on", "concurrency", "safe-rerun", "keep-result", "requires", "on-skip", "tags",
 }  # fmt: skip
 COMMANDS = {command.value: command for command in Command}
-RESERVED = {*COMMANDS, "skip"}
-LONGEST_NAME = 255
 EXTERNAL_ACTION = "std.async_noop"
+MOST_TRANSITIONS = 1_000_000
+"""Transitions that all tasks of a definition may have together; task-defaults give theirs to every task."""
 
 
 def definition_digest(definition: str | dict[str, Any], workflow: str | None, default_action: str) -> str:
     """Return what identifies the graph that these compile to, without compiling them."""
     parts = [COMPILER_REVISION, definition, workflow, default_action]
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(parts, separators=(",", ":"))  # keys unsorted: the order of tasks means something
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -55,7 +57,12 @@ def compile_definition(
     chosen = workflow if workflow is not None else names[0]
     if chosen not in names or (workflow is None and len(names) > 1):
         raise WorkflowNotFound(workflow=workflow or "", known=", ".join(f"'{name}'" for name in names[:20]))
-    compiled = {name: _Workflow((name,), document[name], faults, default_action, max_tasks).compile() for name in names}
+    compiled: dict[str, tuple[Graph, list[Node]]] = {}
+    room = MOST_TRANSITIONS
+    for name in names:
+        compilation = _Workflow((name,), document[name], faults, default_action, max_tasks, room)
+        compiled[name] = compilation.compile()
+        room = compilation.room
     faults.raise_if_any()
     return compiled[chosen]
 
@@ -67,35 +74,26 @@ def _workflow_names(document: dict[Any, Any], faults: Faults) -> list[str]:
     if "tasks" in document:
         faults.add(("tasks",), "'tasks' belongs into a workflow: name: {tasks: ...}")
         return []
-    if str(document.get("version", "2.0")) not in ("2.0", "2"):
-        faults.add(("version",), f"version has to be '2.0', not {document['version']!r:.40}")
-    names = [name for name in document if name not in ("version", "name", "description")]
+    if document.get("version", "2.0") not in ("2.0", "2", 2):
+        faults.add(("version",), f"version has to be '2.0', not {shown(document['version'])}")
+    names = [name for name in document if name != "version" and not _is_remark(name, document[name])]
     if not names:
         faults.add((), "there is no workflow in it")
     for name in names:
-        _check_name(faults, (name,), name, "a workflow")
+        check_name(faults, (str(name),), name, "a workflow", in_path=True)
     return names
 
 
-def _check_name(faults: Faults, path: Path, name: Any, what: str) -> bool:
-    fault = None
-    if not isinstance(name, str):
-        fault = f"the name of {what} has to be a string; put {name!r:.40} in quotes"
-    elif not 1 <= len(name) <= LONGEST_NAME:
-        fault = f"the name of {what} has 1 to {LONGEST_NAME} characters, not {len(name)}"
-    elif "/" in name or not name.isprintable() or name in (".", ".."):
-        fault = f"the name of {what} holds no '/', no control characters and is not '.' or '..'"
-    if fault:
-        faults.add(path, fault)
-    return fault is None
+def _is_remark(name: Any, value: Any) -> bool:
+    return name in ("name", "description") and isinstance(value, str)
 
 
 class _Workflow:
     """The compilation of one workflow; faults are added as they are found and compilation goes on."""
 
-    def __init__(self, path: Path, spec: Any, faults: Faults, default_action: str, max_tasks: int) -> None:
+    def __init__(self, path: Path, spec: Any, faults: Faults, default_action: str, max_tasks: int, room: int) -> None:
         self.path, self.spec, self.faults = path, spec, faults
-        self.default_action, self.max_tasks = default_action, max_tasks
+        self.default_action, self.max_tasks, self.room = default_action, max_tasks, room
         self.ids: dict[str, int] = {}
         self.defaults: dict[On, list[Any]] = {}
 
@@ -105,19 +103,16 @@ class _Workflow:
             return graph, []
         self.check_keys(self.path, self.spec, WORKFLOW_KEYS, LATER_WORKFLOW_KEYS)
         if self.spec.get("type", "direct") != "direct":
-            self.add("type", f"only 'direct' is supported yet, not {self.spec['type']!r:.40}")
+            self.faults.add((*self.path, "type"), f"only 'direct' is supported yet, not {shown(self.spec['type'])}")
         defaulted, required = self.read_input()
         output = self.spec.get("output")
         if output is not None and self.is_object((*self.path, "output"), output, "output"):
-            self.check_literal((*self.path, "output"), output)
+            check_literal(self.faults, (*self.path, "output"), output)
         nodes = self.read_tasks()
         roots = tuple(node.id for node in nodes if not node.indegree)
         return Graph(graph.workflow, roots, len(nodes), defaulted, tuple(required), output), nodes
 
     # -- faults -------------------------------------------------------------------------------------------------------
-
-    def add(self, key: str, message: str) -> None:
-        self.faults.add((*self.path, key), message)
 
     def is_object(self, path: Path, value: Any, what: str) -> bool:
         if isinstance(value, dict):
@@ -134,76 +129,69 @@ class _Workflow:
             else:
                 self.faults.add((*path, str(key)), f"unknown key; known here are {', '.join(sorted(known))}")
 
-    def check_literal(self, path: Path, value: Any) -> None:
-        """Refuse what JSON cannot say and what is no literal."""
-        if isinstance(value, dict) and len(path) < DEEPEST:
-            for key, member in value.items():
-                if not isinstance(key, str):
-                    self.faults.add(path, f"the key {key!r:.40} has to be a string; put it in quotes")
-                self.check_literal((*path, str(key)), member)
-        elif isinstance(value, list) and len(path) < DEEPEST:
-            for index, member in enumerate(value):
-                self.check_literal((*path, index), member)
-        elif isinstance(value, dict | list):
-            self.faults.add(path[:8], f"nested deeper than {DEEPEST}")
-        elif isinstance(value, str):
-            if ("<%" in value and "%>" in value) or ("{{" in value and "}}" in value) or "{%" in value:
-                self.faults.add(path, "expressions are not supported yet; give a literal")
-        elif isinstance(value, float) and not math.isfinite(value):
-            self.faults.add(path, "not a number that JSON has")
-        elif value is not None and not isinstance(value, bool | int | float):
-            self.faults.add(path, f"{kind(value)} is not a JSON value")
-
     # -- input --------------------------------------------------------------------------------------------------------
 
     def read_input(self) -> tuple[dict[str, Any], list[str]]:
         """Read the declared inputs: a name that has to be given, or {name: default}."""
-        entries = self.spec.get("input") or []
+        entries = self.spec.get("input")
         path: Path = (*self.path, "input")
         defaulted: dict[str, Any] = {}
-        required: list[str] = []
-        if not isinstance(entries, list):
+        required: dict[str, None] = {}
+        if entries is not None and not isinstance(entries, list):
             self.faults.add(path, f"input is a list of names, or of {{name: default}}, not {kind(entries)}")
-            return defaulted, required
-        for index, entry in enumerate(entries):
+            return defaulted, []
+        for index, entry in enumerate(entries or []):
             here: Path = (*path, index)
-            if isinstance(entry, str):
-                required.append(entry)
-            elif isinstance(entry, dict) and all(isinstance(name, str) for name in entry):
-                self.check_literal(here, entry)
-                defaulted |= entry
-            else:
+            is_default = isinstance(entry, dict) and len(entry) == 1
+            name = next(iter(entry)) if is_default else entry
+            if not isinstance(name, str) or not name:
                 self.faults.add(here, f"an input is a name or {{name: default}}, not {kind(entry)}")
-        return defaulted, required
+            elif name in required or name in defaulted:
+                self.faults.add(here, f"the input {shown(name)} is declared twice")
+            elif is_default:
+                check_literal(self.faults, here, entry)
+                defaulted[name] = entry[name]
+            else:
+                required[name] = None
+        return defaulted, list(required)
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
     def read_tasks(self) -> list[Node]:
         tasks = self.spec.get("tasks")
         path: Path = (*self.path, "tasks")
-        if not self.is_object(path, tasks, "tasks") or not self.can_be_tasks(path, tasks):
+        if not self.can_be_tasks(path, {} if tasks is None else tasks):
             return []
         self.ids = {name: id for id, name in enumerate(tasks)}
         self.defaults = self.read_defaults()
-        nodes = [self.read_task((*path, name), id, name, tasks[name]) for name, id in self.ids.items()]
-        order = topology.order_of(nodes)
-        if loop := topology.find_loop(nodes, order):
+        nodes = []
+        for name, id in self.ids.items():
+            nodes.append(self.read_task((*path, name), id, name, tasks[name]))
+            self.room -= sum(1 + len(edge.message or "") // 64 for edge in nodes[-1].edges)
+            if self.room < 0:
+                self.faults.add(path, f"all tasks together have at most {MOST_TRANSITIONS} transitions")
+                return []
+        links = topology.links_of(nodes)
+        order = topology.order_of(links)
+        if loop := topology.find_loop(links, order):
             names = " → ".join(nodes[id].name for id in [*loop[:20], loop[0]])
             self.faults.add(path, f"loops are not supported yet: {names:.1000}")
             return []
-        nodes = topology.lay_out(nodes, order)
+        nodes = topology.lay_out(nodes, links, order)
         for node in nodes:
-            self.check_join(node, tasks[node.name])
+            self.check_join((*path, node.name, "join"), node, tasks[node.name])
         return nodes
 
-    def can_be_tasks(self, path: Path, tasks: dict[Any, Any]) -> bool:
+    def can_be_tasks(self, path: Path, tasks: Any) -> bool:
+        if not self.is_object(path, tasks, "tasks"):
+            return False
         if not tasks:
             self.faults.add(path, "a workflow has at least one task")
         elif len(tasks) > self.max_tasks:
             self.faults.add(path, f"a workflow has at most {self.max_tasks} tasks, not {len(tasks)}")
         else:
-            checks = [_check_name(self.faults, (*path, str(name)), name, "a task") for name in tasks]
-            for name in RESERVED & tasks.keys():
+            checks = [check_name(self.faults, (*path, str(name)), name, "a task", in_path=True) for name in tasks]
+            for name in sorted(COMMANDS.keys() & tasks.keys()):
                 self.faults.add((*path, name), f"'{name}' is a command and cannot name a task")
             return all(checks)
         return False
@@ -215,7 +203,9 @@ class _Workflow:
             return {}
         self.check_keys(path, defaults, set(TRANSITIONS), LATER_TASK_KEYS)
         return {
-            on: self.read_clause((*path, key), defaults[key], on) for key, on in TRANSITIONS.items() if key in defaults
+            on: self.read_clause((*path, key), defaults[key], on)
+            for key, on in TRANSITIONS.items()
+            if defaults.get(key) is not None
         }
 
     def read_task(self, path: Path, id: int, name: str, spec: Any) -> Node:
@@ -227,12 +217,11 @@ class _Workflow:
         action, parameters = self.read_action(path, spec)
         edges: list[Edge] = []
         for key, on in TRANSITIONS.items():
-            edges += self.read_clause((*path, key), spec[key], on) if spec.get(key) else self.defaults_for(on, id)
+            given = spec.get(key)
+            edges += self.defaults_for(on, id) if given in (None, []) else self.read_clause((*path, key), given, on)
         target = spec.get("target", "default")
-        if not isinstance(target, str) or not 1 <= len(target) <= LONGEST_NAME or not target.isprintable():
-            self.faults.add((*path, "target"), f"target is a name of 1 to {LONGEST_NAME} characters")
-            target = "default"
-        self.check_literal((*path, "target"), target)
+        if "target" in spec and check_name(self.faults, (*path, "target"), target, "a target"):
+            check_literal(self.faults, (*path, "target"), target)
         return Node(
             id, name, self.read_join(path, spec), 0, False, tuple(edges), (), frozenset(), action, target, parameters
         )
@@ -242,52 +231,69 @@ class _Workflow:
         return [edge for edge in self.defaults.get(on, ()) if edge.to != id]
 
     def read_action(self, path: Path, spec: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        given = spec.get("input") or {}
-        if self.is_object((*path, "input"), given, "input"):
-            self.check_literal((*path, "input"), given)
-        else:
+        given = spec.get("input")
+        if given is None or not self.is_object((*path, "input"), given, "input"):
             given = {}
-        text = spec.get("action", self.default_action) or None
-        if text is None:
+        check_literal(self.faults, (*path, "input"), given)
+        text = spec.get("action")
+        where = path if text is None else (*path, "action")
+        if text is None and not self.default_action:
             return None, given
-        where = (*path, "action")
-        if not isinstance(text, str):
-            self.faults.add(where, f"action is a string, not {kind(text)}")
+        action, inline = self.read_call(where, self.default_action if text is None else text)
+        if action is None:
             return None, given
-        try:
-            action, inline = parse_call(text)
-        except CallError as error:
-            self.faults.add(where, str(error))
-            return None, given
-        self.check_literal(where, inline)
-        parameters = {**inline, **given}
+        parameters = {**given, **inline}  # Mistral: lang/v2/tasks.py, _process_action_and_workflow
         self.check_pure(where, action, parameters)
         return (None if action == EXTERNAL_ACTION else action), parameters
 
+    def read_call(self, path: Path, text: Any) -> tuple[str | None, dict[str, Any]]:
+        """Read a name with parameters behind it; the name is None where there is a fault."""
+        if not isinstance(text, str):
+            self.faults.add(path, f"action is a string, not {kind(text)}")
+        elif has_expression(text):
+            self.faults.add(path, "expressions are not supported yet; give a literal")
+        else:
+            try:
+                name, parameters = parse_call(text)
+            except CallError as error:
+                self.faults.add(path, str(error))
+            else:
+                self.check_inline(path, parameters)
+                if check_name(self.faults, path, name, "an action"):
+                    return name, parameters
+        return None, {}
+
+    def check_inline(self, path: Path, parameters: dict[str, Any]) -> None:
+        """Check values that stand inside a string, which is the only place that a pointer can tell."""
+        faults = Faults()
+        check_literal(faults, (), parameters)
+        for fault in faults.found:
+            self.faults.add(path, f"{fault.message} (parameter {fault.path.removeprefix('/')})")
+
     def check_pure(self, path: Path, action: str, parameters: dict[str, Any]) -> None:
-        if len(action) > LONGEST_NAME:
-            self.faults.add(path, f"the name of an action has at most {LONGEST_NAME} characters")
         needed, optional = PURE_PARAMETERS.get(action, (frozenset(), frozenset(parameters)))
         for name in sorted(needed - parameters.keys()):
             self.faults.add(path, f"{action} needs the parameter '{name}'")
-        for name in sorted(parameters.keys() - needed - optional):
-            self.faults.add(path, f"{action} has no parameter '{name}'")
+        for name in parameters:
+            if name not in needed and name not in optional:
+                self.faults.add(path, f"{action} has no parameter {shown(name)}")
 
     def read_join(self, path: Path, spec: dict[str, Any]) -> int | None:
         join = spec.get("join")
-        if join is None or join == "all":
-            return topology.ALL if join else None
+        if join == "all":
+            return topology.ALL
         if join == "one":
             return 1
-        if isinstance(join, int) and not isinstance(join, bool) and 1 <= join <= self.max_tasks:
-            return join
-        self.faults.add((*path, "join"), f"join is all, one or a number from 1, not {join!r:.40}")
+        if join is None or (type(join) is int and 0 <= join <= self.max_tasks):
+            return join or None  # Mistral: `if task_spec.get_join()`; 0 is no join
+        self.faults.add((*path, "join"), f"join is all, one or a number of tasks, not {shown(join)}")
         return None
 
-    def check_join(self, node: Node, spec: Any) -> None:
-        if node.join is not None and node.join > node.indegree:
-            where = (*self.path, "tasks", node.name, "join")
-            self.faults.add(where, f"joins {spec['join']}, but {node.indegree} tasks lead here")
+    def check_join(self, path: Path, node: Node, spec: Any) -> None:
+        """Mistral: `lang/v2/workflows.py`, `_check_join_tasks`."""
+        wanted = 1 if isinstance(spec, dict) and spec.get("join") == "all" else node.join or 0
+        if wanted > node.indegree:
+            self.faults.add(path, f"joins {shown(spec['join'])}, but {node.indegree} tasks lead here")
 
     # -- transitions --------------------------------------------------------------------------------------------------
 
@@ -296,12 +302,24 @@ class _Workflow:
         if isinstance(clause, str):
             return self.read_entry(path, clause, on)
         if isinstance(clause, list):
-            return [edge for index, entry in enumerate(clause) for edge in self.read_entry((*path, index), entry, on)]
+            return self.read_entries(path, clause, on)
         if isinstance(clause, dict) and ("next" in clause or "publish" in clause):
             self.faults.add(path, "the long form ('next', 'publish') is not supported yet; give a list of names")
         else:
             self.faults.add(path, f"a transition is a name or a list of names, not {kind(clause)}")
         return []
+
+    def read_entries(self, path: Path, entries: list[Any], on: On) -> list[Edge]:
+        edges: list[Edge] = []
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            if isinstance(entry, str) and entry in seen:  # Mistral: `uniqueItems` in lang/v2/on_clause.py
+                self.faults.add((*path, index), f"{shown(entry)} stands in this list twice")
+                continue
+            edges += self.read_entry((*path, index), entry, on)
+            if isinstance(entry, str):
+                seen.add(entry)
+        return edges
 
     def read_entry(self, path: Path, entry: Any, on: On) -> list[Edge]:
         if isinstance(entry, dict):
@@ -315,18 +333,22 @@ class _Workflow:
         return []
 
     def read_command(self, path: Path, entry: str, on: On) -> list[Edge]:
+        if has_expression(entry):
+            self.faults.add(path, "expressions are not supported yet; give a literal")
+            return []
         try:
             name, parameters = parse_call(entry)
         except CallError:
             name, parameters = entry, {}
-        if name == "skip":
-            self.faults.add(path, "'skip' is not supported yet")
-        elif name not in COMMANDS:
-            self.faults.add(path, f"there is no task '{entry:.260}'")
-        elif set(parameters) - {"msg"}:
+        message = parameters.get("msg")
+        if not isinstance(message, str | None):
+            message = json.dumps(message)
+        if name not in COMMANDS:
+            self.faults.add(path, f"there is no task {shown(entry)}")
+        elif parameters.keys() - {"msg"}:
             self.faults.add(path, f'{name} takes msg="..." and nothing else')
+        elif message is not None and not (len(message) <= INFO_LENGTH and is_storable(message)):
+            self.faults.add(path, f"a message has at most {INFO_LENGTH} characters, no NUL and no lone surrogates")
         else:
-            self.check_literal(path, parameters)
-            message = parameters.get("msg")
-            return [Edge(on, COMMANDS[name], None, None if message is None else str(message))]
+            return [Edge(on, COMMANDS[name], None, message)]
         return []

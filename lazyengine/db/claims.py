@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, select, tuple_, update
 
 from lazyengine.core.state import TaskState
 from lazyengine.db import tables as t
@@ -42,18 +42,26 @@ def _taken_before(connection: Connection, owner: str, claim: Claim) -> Sequence[
     ).all()
 
 
-def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
-    """Served by the index (target, offered_at), which holds only what is on offer.
+def anything_to_claim(connection: Connection, owner: str, claim: Claim) -> bool:
+    """Look whether a claim would get anything, without locking: workers that wait ask this most of the time."""
+    if claim.key is not None and _taken_before(connection, owner, claim):
+        return True
+    return connection.execute(_offers(owner, claim).limit(1)).first() is not None
 
-    Rows that another claim or a completion holds at this moment are passed over (SKIP LOCKED), so claims do not wait
-    for each other; SQLite has one writer at a time and needs none of it.
+
+def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
+    """Rows that another claim or a completion holds at this moment are passed over (SKIP LOCKED).
+
+    So claims do not wait for each other; SQLite has one writer at a time and needs none of it.
     """
+    statement = _offers(owner, claim).order_by(_mark.offered_at).limit(claim.limit)
+    return connection.execute(statement.with_for_update(skip_locked=True)).all()
+
+
+def _offers(owner: str, claim: Claim) -> Select[Any]:
+    """Served by the index (target, offered_at), which holds only what is on offer."""
     statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at.is_not(None), _owned_by(owner))
-    if claim.actions is not None:
-        statement = statement.where(_mark.action.in_(claim.actions))
-    return connection.execute(
-        statement.order_by(_mark.offered_at).limit(claim.limit).with_for_update(skip_locked=True)
-    ).all()
+    return statement if claim.actions is None else statement.where(_mark.action.in_(claim.actions))
 
 
 def _owned_by(owner: str) -> Any:

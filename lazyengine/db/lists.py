@@ -3,7 +3,7 @@
 import operator
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, not_, select, tuple_
+from sqlalchemy import Connection, and_, func, literal, not_, select, tuple_
 
 from lazyengine.core.graph import Node
 from lazyengine.core.state import Mark, TaskState
@@ -43,7 +43,8 @@ def list_executions(connection: Connection, owner: str, query: ExecutionQuery) -
         if found is None:
             return Page((), False)
         beyond = operator.lt if query.descending else operator.gt
-        statement = statement.where(beyond(tuple_(table.created_at, table.id), tuple_(found.created_at, found.id)))
+        place = tuple_(literal(found.created_at, table.created_at.type), literal(found.id, table.id.type))
+        statement = statement.where(beyond(tuple_(table.created_at, table.id), place))
     order = [column.desc() if query.descending else column.asc() for column in (table.created_at, table.id)]
     rows = connection.execute(statement.order_by(*order).limit(query.limit + 1)).all()
     return Page(tuple(execution_of(row) for row in rows[: query.limit]), len(rows) > query.limit)

@@ -4,71 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from webtest import TestApp
+from checked_app import DIAMOND, CheckedApp
 
-from lazyengine.api.app import document, make_app, operations
+from lazyengine.api.app import make_app
 from lazyengine.engine import Engine
 from lazyengine.settings import Settings
-
-
-class CheckedApp(TestApp):
-    """A client that accepts no answer which the OpenAPI document does not describe."""
-
-    def do_request(self, req: Any, status: Any = None, expect_errors: Any = None) -> Any:
-        answer = super().do_request(req, status=status, expect_errors=expect_errors)
-        check(req.method, req.path_info, answer)
-        return answer
-
-
-def check(method: str, path: str, answer: Any) -> None:
-    described = described_by(method, path)
-    if described is None:
-        assert answer.status_int in (204, 404, 405), "no such operation, and no such answer"
-        return
-    response = described["responses"][str(answer.status_int)]
-    content = response.get("content")
-    if content is None:
-        assert answer.body == b""
-        return
-    schema = content[answer.headers["Content-Type"]]["schema"]
-    Draft202012Validator({**schema, "components": document()["components"]}).validate(answer.json)
-    if answer.status_int >= 400:
-        assert answer.json["code"] in response["x-error-codes"]
-
-
-def described_by(method: str, path: str) -> Any:
-    segments = path.split("/")
-    for operation in operations():
-        template = operation.path.split("/")
-        fits = len(template) == len(segments) and all(
-            t == s or t.startswith("{") for t, s in zip(template, segments, strict=True)
-        )
-        if fits and method == operation.method:
-            return document()["paths"][operation.path][method.lower()]
-    return None
 
 
 @pytest.fixture
 def api(engine: Engine, settings: Settings) -> CheckedApp:
     return CheckedApp(make_app(engine, settings))
-
-
-DIAMOND = """
-version: '2.0'
-diamond:
-  input:
-    - who: world
-  tasks:
-    split:
-      on-success: [left, right]
-    left:
-      on-success: merge
-    right:
-      on-success: merge
-    merge:
-      join: all
-"""
 
 
 @pytest.fixture

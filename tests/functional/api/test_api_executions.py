@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from conftest import DIAMOND
+from checked_app import DIAMOND
 from webtest import TestApp
 
 from lazyengine.api.app import make_app

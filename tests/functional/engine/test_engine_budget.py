@@ -70,9 +70,7 @@ def test_a_completion_goes_on_over_several_transactions(engine: Engine, database
 
 
 @pytest.mark.parametrize("rescue", ["everywhere", "repeat", "another task"])
-def test_after_a_death_somebody_carries_on(
-    engine: Engine, dying: Engine, database: Database, rescue: str
-) -> None:
+def test_after_a_death_somebody_carries_on(engine: Engine, dying: Engine, database: Database, rescue: str) -> None:
     """The outbox remembers what a dead process left; a sweep, a repeat or any other completion goes on with it."""
     id = new_id()
     tasks = CHAIN | {"other": {"on-success": "more"}, "more": None}

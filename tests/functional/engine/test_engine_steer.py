@@ -153,7 +153,9 @@ def test_cancelling_forgets_what_waited(engine: Engine) -> None:
 
 def test_a_cancelled_task_cancels_the_execution_in_the_end(engine: Engine) -> None:
     """It tells no edge, the others go on, and it outranks a failure."""
-    id = started(engine, {"a": {"on-success": "x", "on-error": "x", "on-complete": "x"}, "b": None, "c": None, "x": None})
+    id = started(
+        engine, {"a": {"on-success": "x", "on-error": "x", "on-complete": "x"}, "b": None, "c": None, "x": None}
+    )
     assert engine.complete_task(OWNER, id, cancellation("a")).scheduled == ()
     engine.complete_task(OWNER, id, failure("b"))
     last = done(engine, id, "c")

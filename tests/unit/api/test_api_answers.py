@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from conftest import EXECUTION, ID, REPORTED, STATUS, TASK
+from asked_engine import EXECUTION, ID, REPORTED, STATUS, TASK
 
 from lazyengine.api import answers
 from lazyengine.errors import TaskAlreadyCompleted, TaskNotFound

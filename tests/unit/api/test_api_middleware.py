@@ -5,7 +5,7 @@ import logging
 import re
 
 import pytest
-from conftest import ID
+from asked_engine import ID
 from webtest import TestApp
 
 from lazyengine.api import problems

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from conftest import ID
+from asked_engine import ID
 
 from lazyengine.api.app import CONTROLLERS, operations
 from lazyengine.api.operation import operations_of
@@ -61,7 +61,9 @@ def test_what_cannot_be_the_name_of_a_task_is_404_without_asking_the_engine(api,
     assert asked.calls == []
 
 
-@pytest.mark.parametrize("id_", ["1", ID[:-1], ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", "%00", "%D9%A3" + ID[1:]])
+@pytest.mark.parametrize(
+    "id_", ["1", ID[:-1], ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}", "%00", "%D9%A3" + ID[1:]]
+)
 def test_what_is_no_uuid_is_no_execution(api, asked, id_):
     for path in (f"/executions/{id_}", f"/executions/{id_}/tasks", f"/executions/{id_}/tasks/a"):
         assert api.get(path, status=404).json["code"] == "execution.not_found"

@@ -4,7 +4,7 @@ import dataclasses
 import threading
 import time
 
-from conftest import EXECUTION, ID
+from asked_engine import EXECUTION, ID
 from webtest import TestApp
 
 from lazyengine.api.app import make_app

@@ -161,29 +161,3 @@ def test_join_error_cascades():
     driver = Driver(description).start().complete("c").complete("a").complete("b")
     assert driver.task("j").state is driver.task("k").state is TaskState.FAILURE
     assert driver.header.unhandled == 2
-
-
-def test_no_join_runs_twice():
-    """no-join-runs-twice: without join a task runs once per trigger, each as a run of its own."""
-    driver = Driver(
-        {"a": {"on-success": ["c"]}, "b": {"on-success": ["c"]}, "c": {"on-success": ["d"]}, "d": {}}
-    ).start()
-    driver.complete("a").complete("b")
-    assert driver.running() == [("c", 1), ("c", 2)]
-    driver.complete("c", FAILURE, iteration=2).complete("c", iteration=1)
-    assert driver.running() == [("d", 1)]
-    assert driver.complete("d").state is ExecutionState.FAILURE
-
-
-def test_a_join_below_repeated_runs_hears_of_them_when_the_last_has_ended():
-    """A run that did not choose the join loses nothing yet: another run of the same task still may."""
-    description = {
-        "a": {"on-success": ["r", "r"]},
-        "r": {"on-success": ["j"], "on-error": ["noop"]},
-        "b": {"on-success": ["j"]},
-        "j": {"join": "all"},
-    }
-    driver = Driver(description).start().complete("b").complete("a").complete("r", FAILURE)
-    assert driver.task("j").state is TaskState.PENDING
-    assert driver.fork().complete("r", iteration=2).running() == [("j", 1)]
-    assert driver.fork().complete("r", FAILURE, iteration=2).task("j").state is TaskState.FAILURE

@@ -141,3 +141,21 @@ def test_what_a_pause_let_start_can_end_by_itself():
     assert driver.state is ExecutionState.SUSPENDED
     driver.resume().complete("b").complete("j")
     assert driver.state is ExecutionState.SUCCESS
+
+
+def test_what_is_lost_while_suspended_is_told_at_resume():
+    """In one wave p pauses and x learns that it will not run; the join below x hears of that at resume."""
+    description = {
+        "s": {"on-success": ["p"], "on-error": ["x"]},
+        "p": {"action": "std.noop", "on-success": ["pause"]},
+        "x": {"on-success": ["j"]},
+        "b": {"on-success": ["j"]},
+        "j": {"join": "all"},
+    }
+    driver = Driver(description).start().complete("b").complete("s")
+    assert driver.state is ExecutionState.SUSPENDED
+    assert driver.task("x").intent is Intent.SETTLE
+    assert driver.task("j").state is TaskState.PENDING
+    driver.resume()
+    assert driver.task("j").state is TaskState.FAILURE
+    assert driver.state is ExecutionState.FAILURE

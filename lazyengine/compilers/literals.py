@@ -1,0 +1,37 @@
+"""Literal values: what JSON can say and what is no expression."""
+
+import math
+from typing import Any
+
+from lazyengine.compilers.faults import DEEPEST, Faults, Path, kind, shown
+
+_BRACKETS = (("<%", "%>"), ("{{", "}}"), ("{%", "%}"))
+"""Of YAQL and Jinja (Mistral: `expressions/yaql_expression.py`, `expressions/jinja_expression.py`)."""
+
+
+def has_expression(text: str) -> bool:
+    """Tell whether an expression stands in a text.  Cost: its length."""
+    if "%" not in text and "{" not in text:
+        return False
+    return any(0 <= text.find(left) < text.rfind(right) - 1 for left, right in _BRACKETS)
+
+
+def check_literal(faults: Faults, path: Path, value: Any) -> None:
+    """Add a fault for each member of `value` that JSON cannot say or that is no literal."""
+    if isinstance(value, dict) and len(path) < DEEPEST:
+        for key, member in value.items():
+            if not isinstance(key, str):
+                faults.add(path, f"the key {shown(key)} has to be a string; quotes make it one")
+            check_literal(faults, (*path, str(key)), member)
+    elif isinstance(value, list) and len(path) < DEEPEST:
+        for index, member in enumerate(value):
+            check_literal(faults, (*path, index), member)
+    elif isinstance(value, dict | list):
+        faults.add(path, f"nested deeper than {DEEPEST}")
+    elif isinstance(value, str):
+        if has_expression(value):
+            faults.add(path, "expressions are not supported yet; give a literal")
+    elif isinstance(value, float) and not math.isfinite(value):
+        faults.add(path, "not a number that JSON has")
+    elif value is not None and not isinstance(value, bool | int | float):
+        faults.add(path, f"{kind(value)} is not a JSON value")

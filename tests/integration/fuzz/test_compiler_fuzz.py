@@ -1,0 +1,171 @@
+"""YAML texts with something wrong in them, by the thousand: compiled or refused with typed errors, nothing else."""
+
+import random
+import time
+
+import yaml
+
+from lazyengine.compilers.document import read
+from lazyengine.compilers.workflow import compile_definition
+from lazyengine.errors import DefinitionInvalid, WorkflowNotFound
+
+SECONDS = 12
+SEEDS = [
+    """version: '2.0'
+w:
+  type: direct
+  input: [x, {y: [1, 2.5, null]}]
+  output: {z: "text", when: 2026-01-02}
+  task-defaults: {on-error: [h, 'fail(msg="no way")']}
+  tasks:
+    a:
+      action: std.echo output="hi there"
+      on-success: [b, c]
+      on-complete: noop
+    b: {join: one, on-success: d}
+    c: &c
+      action: mail.send to="x"
+      input: {text: |
+        many
+        lines
+      }
+      on-success: [d]
+    d: {join: all, target: gpu}
+    h: {on-error: fail}
+    e: {<<: *c, target: x}
+""",
+    "{version: 2.0, v: {tasks: {a: &x {on-success: b}, b: {join: 1}, c: *x}}, w: {tasks: {'1': ~, ? k : !!str 5}}}",
+    "%YAML 1.1\n--- # a remark\nw:\n  tasks:\n    a: !!map {input: {f: .inf, h: 0x1F, s: 1:30, o: 0o7, b: yes}}\n...\n",
+]
+PIECES = (
+    *(
+        "[",
+        "]",
+        "{",
+        "}",
+        ": ",
+        "- ",
+        "? ",
+        ", ",
+        "&x ",
+        "*x",
+        "!!str ",
+        "!!int ",
+        "!!bool ",
+        "!!float ",
+        "!!set ",
+        "! ",
+    ),
+    *(
+        "<<: *c",
+        "<<: ",
+        "|\n",
+        ">-\n",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\t",
+        "#",
+        "%",
+        "'",
+        '"',
+        "\\",
+        "~",
+        "@",
+        "`",
+        "--- ",
+        "...",
+    ),
+    *(
+        "\0",
+        "\ud800",
+        "\ufeff",
+        "\x85",
+        "\u2028",
+        "\x07",
+        "😀",
+        "1e400",
+        ".nan",
+        "-.inf",
+        "9" * 5000,
+        "0x" + "F" * 2000,
+    ),
+    *(
+        "1" + ":1" * 600,
+        "join: all",
+        "on-success: a",
+        "on-error: [fail, h]",
+        "null",
+        "true",
+        "2026-01-02",
+        "=",
+        "[" * 80,
+    ),
+    *(
+        "a: ",
+        "tasks: ",
+        "w: ",
+        "<% $.x %>",
+        "{{ y }}",
+        'fail(msg="',
+        "std.echo output=",
+        "std.echo output=NaN",
+        "(" * 40,
+    ),
+)
+
+
+def mutated(source: random.Random, text: str) -> str:
+    for _ in range(source.randint(1, 6)):
+        start = source.randrange(len(text) + 1)
+        end = min(len(text), start + int(source.expovariate(0.2)))
+        piece = source.choice([source.choice(PIECES), text[start:end] * 2, chr(source.randrange(0x300)), ""])
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def test_mutated_texts():
+    """Deterministic order; as many as fit into the time."""
+    source = random.Random(20260102)
+    until = time.monotonic() + SECONDS
+    compiled = refused = 0
+    while time.monotonic() < until:
+        text = mutated(source, source.choice(SEEDS))
+        try:
+            graph, nodes = compile_definition(text, source.choice([None, "w"]), "", 1000)
+        except (DefinitionInvalid, WorkflowNotFound) as error:
+            assert len(str(error)) < 6000  # noqa: PT017
+            refused += 1
+        else:
+            assert len(nodes) == graph.size
+            compiled += 1
+    assert compiled > 20
+    assert refused > 20
+
+
+def test_what_is_read_is_what_pyyaml_reads():
+    """Wherever both read a text, they read the same, but for dates, which stay strings here."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":value"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    source = random.Random(7)
+    same = 0
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        text = mutated(source, source.choice(SEEDS))
+        try:
+            mine = read(text)
+        except DefinitionInvalid:
+            continue
+        try:
+            theirs = yaml.load(text, Loader)
+        except Exception:
+            continue
+        assert repr(mine) == repr(theirs), text
+        same += 1
+    assert same > 20

@@ -1,0 +1,85 @@
+"""An engine that only remembers what it was asked, and the records that it answers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from lazyengine import records
+from lazyengine.core.state import ExecutionState, Failure, TaskState
+
+ID = "6a0a707c-45ef-4758-b533-e55adddba8ce"
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+EXECUTION = records.Execution(
+    id=ID,
+    workflow="w",
+    definition_digest="d" * 64,
+    state=ExecutionState.RUNNING,
+    info=None,
+    params={},
+    description="",
+    tags=("t",),
+    created_at=NOW,
+    updated_at=NOW,
+    finished_at=None,
+    generation=1,
+    input={"secret": "input"},
+    output={"secret": "output"},
+)
+TASK = records.Task(
+    execution_id=ID,
+    node=7,
+    name="build",
+    iteration=2,
+    state=TaskState.FAILURE,
+    info="why",
+    action=None,
+    target="default",
+    attempt=1,
+    progress=None,
+    claimed_by=None,
+    lease_expires_at=None,
+    created_at=NOW,
+    started_at=NOW,
+    finished_at=None,
+    input={},
+    result={"x": "\ud800\0"},
+    failure=Failure("t", "m", [1]),
+)
+ASSIGNMENT = records.Assignment(ID, "build", 1, 1, None, "default", {"a": 1}, None, NOW)
+STATUS = records.ExecutionStatus(ID, ExecutionState.RUNNING)
+REPORTED = records.Reported(TASK, STATUS, (ASSIGNMENT,))
+
+
+class Asked:
+    """Stands for an `Engine`: keeps each call, gives (or raises) what `answers` has for it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {
+            "start_execution": records.Started(EXECUTION, (ASSIGNMENT,), created=True),
+            "get_execution": EXECUTION,
+            "list_executions": records.Page((EXECUTION,), more=False),
+            "update_execution": EXECUTION,
+            "delete_execution": None,
+            "list_tasks": records.Page((TASK,), more=False),
+            "get_task": TASK,
+            "complete_task": REPORTED,
+            "complete_tasks": (STATUS, ()),
+            "heartbeat": REPORTED,
+            "claim_tasks": (ASSIGNMENT,),
+            "check_ready": None,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        def verb(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args, kwargs))
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer() if callable(answer) else answer
+
+        return verb
+
+    @property
+    def last(self) -> Any:
+        """The last argument of the last call."""
+        return self.calls[-1][1][-1]

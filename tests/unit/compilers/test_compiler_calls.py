@@ -1,0 +1,99 @@
+"""The short form of a call (Mistral: lang/v2/base.py, _parse_cmd_and_input)."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazyengine.compilers.calls import CallError, parse_call
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "parameters"),
+    [
+        ("std.noop", "std.noop", {}),
+        ("  std.noop \n", "std.noop", {}),
+        ("std.noop()", "std.noop", {}),
+        ("a x=\"1\" y='2'", "a", {"x": "1", "y": "2"}),
+        ('a(x="1", y=2)', "a", {"x": "1", "y": 2}),
+        ("a ( x = 1 )", "a", {"x": 1}),
+        ("a x=true y=false z=null", "a", {"x": True, "y": False, "z": None}),
+        ("a x=1.5 y=-2 z=1e3", "a", {"x": 1.5, "y": -2, "z": 1000.0}),
+        ("a x=word y=http://h:1/p?q", "a", {"x": "word", "y": "http://h:1/p?q"}),
+        ('a x="" y=it\'s', "a", {"x": "", "y": "it's"}),
+        ('a x="it\'s (so), \\n"', "a", {"x": "it's (so), \\n"}),
+        ('a x=[1, {"b": "c d"}] y={"e": []}', "a", {"x": [1, {"b": "c d"}], "y": {"e": []}}),
+        ("a my-name=1 _2=3 ü=4", "a", {"my-name": 1, "_2": 3, "ü": 4}),
+        ("a x=1 x=2", "a", {"x": 2}),
+        ("ü.🙂/b", "ü.🙂/b", {}),
+    ],
+)
+def test_calls(text, name, parameters):
+    assert parse_call(text) == (name, parameters)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no name"),
+        ("  ", "no name"),
+        ('"a"', "no name"),
+        ("=a", "no name"),
+        ("a b", "'b' is not a parameter"),
+        ("a x=1 ! y=2", "'! y=2' is not a parameter"),
+        ("a=1", "'=1' is not a parameter"),
+        ("a x=", "no value"),
+        ('a x="open', "quotes are not closed"),
+        ("a x='open", "quotes are not closed"),
+        ("a(x=1", "a ')' is missing"),
+        ("a(", "a ')' is missing"),
+        ("a x=1)", "')' is not a parameter"),
+        ("a(x=1))", "'))' is not a parameter"),
+        ("a x=[1", "'[1' is not JSON"),
+        ('a x={"b": 1, "b": 2}', "is not JSON"),
+        ("a x=" + "[" * 100_000, "is not JSON"),
+        ("a x=" + "9" * 10_000, "too many digits"),
+    ],
+)
+def test_what_is_no_call(text, reason):
+    with pytest.raises(CallError) as caught:
+        parse_call(text)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("tail", ["y", ",,", ")", "(", '"', "x", "x=", "x " * 200_000])
+def test_long_runs_cost_no_more_than_their_length(tail):
+    """Half a million blanks behind one another: with backtracking these would take hours."""
+    blanks = " " * 500_000
+    for text in (f'a x="1"{blanks}{tail}', f"a({blanks}{tail}", f"a x=1{blanks},{blanks}{tail}", f"{blanks}{tail}"):
+        try:
+            parse_call(text)
+        except CallError as error:
+            assert len(str(error)) < 100  # noqa: PT017
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("ab =()\"'[]{},:-1.\\n\0\ud800ü"), max_size=20))
+def test_any_text_is_a_call_or_not(text):
+    try:
+        name, parameters = parse_call(text)
+    except CallError:
+        return
+    assert name
+    assert all(isinstance(key, str) for key in parameters)
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(
+    st.dictionaries(
+        st.text(st.sampled_from("abc-_9"), min_size=1),
+        st.one_of(st.booleans(), st.integers(), st.none(), st.text(st.characters(exclude_characters='"'), max_size=9)),
+        max_size=5,
+    )
+)
+def test_what_is_written_is_read_back(parameters):
+    written = {key: f'"{value}"' if isinstance(value, str) else json.dumps(value) for key, value in parameters.items()}
+    text = " ".join(f"{key}={value}" for key, value in written.items())
+    assert parse_call(f"do {text}") == ("do", parameters)
+    assert parse_call(f"do({text.replace(' ', ', ')})")[0] == "do"

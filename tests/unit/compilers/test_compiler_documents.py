@@ -1,0 +1,39 @@
+"""Any document compiles or is refused with typed errors whose places exist; what compiles keeps the graph's promises.
+
+A case is a seed: what goes wrong is found again by it.
+"""
+
+from random import Random
+
+from generated import check, document, json_value, mutated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+seeds = st.integers(0, 2**32)
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(seeds)
+def test_documents_of_the_grammar(seed):
+    check(document(Random(seed)))
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(seeds)
+def test_documents_with_something_wrong_in_them(seed):
+    source = Random(seed)
+    check(mutated(source, document(source)))
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(seeds)
+def test_any_json(seed):
+    source = Random(seed)
+    keys = ("version", "w", "tasks", "workflows", "name", "", "a/~b", 7, None)
+    check({key: json_value(source) for key in source.sample(keys, source.randrange(5))})
+
+
+def test_the_generator_makes_both_kinds():
+    """Else the tests above would prove little."""
+    verdicts = [check(document(Random(seed))) for seed in range(100)]
+    assert 20 < sum(verdicts) < 95

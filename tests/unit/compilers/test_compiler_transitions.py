@@ -1,0 +1,146 @@
+"""on-success, on-error, on-complete: to tasks, to commands, in Mistral's order."""
+
+import pytest
+from compiling import compiled, definition_of, edges_of, fault_of, nodes_of
+
+from lazyengine.core.graph import Command, Edge, On
+from lazyengine.errors import DefinitionInvalid
+
+
+def test_specific_clauses_come_before_on_complete_however_they_are_written():
+    """Mistral: workflow/direct_workflow.py, _find_next_tasks."""
+    nodes = nodes_of({"a": {"on-complete": ["b"], "on-error": ["c"], "on-success": ["d"]}, "b": {}, "c": {}, "d": {}})
+    assert edges_of(nodes, "a") == [("on-success", "d"), ("on-error", "c"), ("on-complete", "b")]
+
+
+def test_a_clause_may_be_one_name():
+    assert edges_of(nodes_of({"a": {"on-success": "b"}, "b": None}), "a") == [("on-success", "b")]
+
+
+def test_a_list_keeps_its_order():
+    nodes = nodes_of({"a": {"on-success": ["c", "noop", "b", "fail"]}, "b": {}, "c": {}})
+    assert [to for _, to in edges_of(nodes, "a")] == ["c", "noop", "b", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "command", "message"),
+    [
+        ("fail", Command.FAIL, None),
+        ("succeed", Command.SUCCEED, None),
+        ("pause", Command.PAUSE, None),
+        ("noop", Command.NOOP, None),
+        ('fail msg="no way"', Command.FAIL, "no way"),
+        ('fail(msg="no way")', Command.FAIL, "no way"),
+        ('fail(msg="no")', Command.FAIL, "no"),
+        ("succeed(msg='that will do')", Command.SUCCEED, "that will do"),
+        ("fail()", Command.FAIL, None),
+        ("fail msg=null", Command.FAIL, None),
+        ("fail msg=42", Command.FAIL, "42"),
+        ("fail msg=true", Command.FAIL, "true"),
+        ('fail msg=["a", 1]', Command.FAIL, '["a", 1]'),
+        ('fail msg="' + "x" * 1000 + '"', Command.FAIL, "x" * 1000),
+    ],
+)
+def test_commands_and_their_messages(entry, command, message):
+    assert nodes_of({"a": {"on-error": entry}})["a"].edges == (Edge(On.ERROR, command, None, message),)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("nobody", "there is no task 'nobody'"),
+        ("", "there is no task ''"),
+        ("fail(msg=", "there is no task"),
+        ('nobody(msg="x")', "there is no task"),
+        ('fail text="x"', 'takes msg="..." and nothing else'),
+        ('fail msg="' + "x" * 1001 + '"', "at most 1000 characters"),
+        ('fail msg="a\0b"', "no NUL"),
+        ('fail msg="\ud800"', "no lone surrogates"),
+        ("fail msg=<% task().result %>", "expressions are not supported yet"),
+        ('fail(msg="{{ _.x }}")', "expressions are not supported yet"),
+        ({"b": "<% $.x %>"}, "guards are not supported yet"),
+        (None, "leads to a name, not to null"),
+        (7, "leads to a name, not to a number"),
+        (["b"], "leads to a name, not to a list"),
+    ],
+)
+def test_what_no_transition_leads_to(entry, reason):
+    path, message = fault_of(definition_of({"a": {"on-success": ["b", entry]}, "b": {}}))
+    assert path == "/w/tasks/a/on-success/1"
+    assert reason in message
+
+
+@pytest.mark.parametrize("clause", [0, False, 1.5, {"b": "<% 1 %>"}])
+def test_what_is_no_clause(clause):
+    assert fault_of(definition_of({"a": {"on-error": clause}}))[0] == "/w/tasks/a/on-error"
+
+
+@pytest.mark.parametrize("clause", [{"next": ["b"]}, {"publish": {}}])
+def test_the_long_form_is_refused_by_name(clause):
+    assert "the long form" in fault_of(definition_of({"a": {"on-error": clause}}))[1]
+
+
+@pytest.mark.parametrize("clause", [None, []])
+def test_an_empty_clause_is_none(clause):
+    assert nodes_of({"a": {"on-success": clause}})["a"].edges == ()
+
+
+def test_the_same_entry_twice_in_one_list_is_refused():
+    """Mistral: uniqueItems in lang/v2/on_clause.py."""
+    fault = fault_of(definition_of({"a": {"on-success": ["b", "pause", "b"]}, "b": {}}))
+    assert fault == ("/w/tasks/a/on-success/2", "'b' stands in this list twice")
+
+
+def test_the_same_task_in_two_clauses_is_two_edges():
+    nodes = nodes_of({"a": {"on-success": "b", "on-complete": "b"}, "b": {}})
+    assert edges_of(nodes, "a") == [("on-success", "b"), ("on-complete", "b")]
+    assert (nodes["b"].indegree, nodes["b"].repeats) == (1, True)
+
+
+def test_the_name_of_a_task_wins_over_the_reading_as_a_command():
+    """A name may look like a call."""
+    nodes = nodes_of({"a": {"on-success": 'fail(msg="x")'}, 'fail(msg="x")': {}})
+    assert edges_of(nodes, "a") == [("on-success", 'fail(msg="x")')]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "loop"),
+    [
+        ({"a": {"on-success": "a"}}, "a → a"),
+        ({"r": {"on-success": "a"}, "a": {"on-success": "b"}, "b": {"on-error": "a"}}, "b → a → b"),
+        ({"z": {}, "b": {"on-success": "c"}, "c": {"on-success": "b"}, "x": {"on-success": "b"}}, "c → b → c"),
+    ],
+)
+def test_loops_are_refused_and_shown(tasks, loop):
+    path, message = fault_of(definition_of(tasks))
+    assert (path, message) == ("/w/tasks", f"loops are not supported yet: {loop}")
+
+
+def test_a_long_loop_is_shown_in_part():
+    tasks = {f"t{number}": {"on-success": f"t{(number + 1) % 300}"} for number in range(300)}
+    assert len(fault_of(definition_of(tasks))[1]) <= 500
+
+
+def test_transitions_are_limited_in_number(monkeypatch):
+    """task-defaults give theirs to every task: a short text must not become a huge graph."""
+    monkeypatch.setattr("lazyengine.compilers.workflow.MOST_TRANSITIONS", 20)
+    tasks = {**{f"a{number}": None for number in range(5)}, **{f"b{n}": {"on-success": "noop"} for n in range(5)}}
+    defaults = {"on-success": [f"b{number}" for number in range(5)]}
+    path, message = fault_of(definition_of(tasks, task_defaults=defaults))
+    assert path == "/w/tasks"
+    assert "at most 20 transitions" in message
+
+
+def test_messages_count_as_transitions_by_their_length(monkeypatch):
+    monkeypatch.setattr("lazyengine.compilers.workflow.MOST_TRANSITIONS", 20)
+    tasks = {"a": None, "b": None}
+    assert nodes_of(tasks, task_defaults={"on-error": f'fail msg="{"x" * 500}"'})
+    assert "transitions" in fault_of(definition_of(tasks, task_defaults={"on-error": f'fail msg="{"x" * 900}"'}))[1]
+
+
+def test_the_workflows_of_a_definition_share_the_limit(monkeypatch):
+    monkeypatch.setattr("lazyengine.compilers.workflow.MOST_TRANSITIONS", 3)
+    tasks = {"a": {"on-success": ["b", "c"]}, "b": {}, "c": {}}
+    compiled({"v": {"tasks": tasks}}, "v")
+    with pytest.raises(DefinitionInvalid, match="/w/tasks: .* at most 3 transitions"):
+        compiled({"v": {"tasks": tasks}, "w": {"tasks": tasks}}, "v")
