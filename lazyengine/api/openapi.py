@@ -16,7 +16,7 @@ from lazyengine.api import VERSION, answers
 from lazyengine.api.document import NOTHING, Document, OneOf, member
 from lazyengine.api.operation import Operation
 from lazyengine.api.problems import phrase
-from lazyengine.api.types import Choice
+from lazyengine.api.types import JSON_OBJECT, TextOrObject
 from lazyengine.errors import LazyEngineError
 
 Schema = dict[str, Any]
@@ -193,11 +193,15 @@ def _schema(datatype: Any, schemas: dict[str, Schema]) -> Schema:
         return {"type": "array", "items": _schema(datatype.item_type, schemas)}
     if wsme.types.iscomplex(datatype) or isinstance(datatype, OneOf):
         return _reference(datatype, schemas)
-    if isinstance(datatype, Choice) and datatype.title:
-        schemas[datatype.title] = datatype.schema()
-        return {"$ref": f"#/components/schemas/{datatype.title}"}
     schema: Schema = datatype.schema()
-    return schema
+    if isinstance(datatype, TextOrObject):
+        return {
+            "anyOf": [_schema(JSON_OBJECT, schemas) if one == JSON_OBJECT.schema() else one for one in schema["anyOf"]]
+        }
+    if datatype.title is None:
+        return schema
+    schemas[datatype.title] = schema
+    return {"$ref": f"#/components/schemas/{datatype.title}"}
 
 
 def _reference(datatype: Any, schemas: dict[str, Schema]) -> Schema:

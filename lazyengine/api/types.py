@@ -36,10 +36,11 @@ class Misfit(Exception):
 
 
 class Scalar(wsme.types.UserType):  # type: ignore[misc]
-    """A value without members."""
+    """A value without members; one with a `title` is a schema of its own in the document."""
 
     basetype: Any = str
     name = "value"
+    title: str | None = None
     expected = "any JSON value"
 
     def frombasetype(self, value: Any) -> Any:
@@ -68,6 +69,7 @@ class JsonObject(Scalar):
     """A JSON object whose members are the caller's own business."""
 
     name = "object"
+    title = "JsonObject"
     expected = "an object"
 
     def frombasetype(self, value: Any) -> Any:
@@ -83,6 +85,7 @@ class TextOrObject(JsonObject):
     """A document as text, or parsed."""
 
     name = "document"
+    title = None
     expected = "a string (without NUL and lone surrogates) or an object"
 
     def frombasetype(self, value: Any) -> Any:
@@ -299,7 +302,7 @@ class Number(Scalar):
 
 
 class Choice(Scalar):
-    """One of the words that `words` maps to what they mean; one with a `title` is a schema of its own."""
+    """One of the words that `words` maps to what they mean."""
 
     name = "choice"
 
@@ -318,7 +321,8 @@ class Choice(Scalar):
         return self.words[value]
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.words)}
+        words = list(self.words)
+        return {"type": "string", "enum": words} if len(words) > 1 else {"type": "string", "const": words[0]}
 
 
 JSON = Json()

@@ -147,7 +147,7 @@ def settle(header: Header, now: datetime) -> Decision:
         work.change(ExecutionEvent.DRAIN, work.info)
     elif work.live == 0 and work.state is ExecutionState.RUNNING and work.backlog == 0:
         if work.cancelled:
-            work.change(ExecutionEvent.CANCEL, f"{work.cancelled} of its tasks were cancelled")
+            work.change(ExecutionEvent.CANCEL, f"Tasks that were cancelled: {work.cancelled}")
         elif work.unhandled:
             work.change(ExecutionEvent.FAIL, work.cause)
         else:
@@ -182,7 +182,7 @@ class _Work:
         self.nodes, self.before = slice.nodes, slice.marks
         self.now, self.ask, self.budget, self.steps = now, ask, budget, 0
         self.state, self.info, self.cause = header.state, header.info, header.cause
-        self.live, self.backlog = header.live, header.backlog
+        self.live, self.backlog, self.held = header.live, header.backlog, header.held
         self.unhandled, self.cancelled = header.unhandled, header.cancelled
         self.generation, self.event_count = header.generation, header.events
         self.marks: dict[Key, Mark] = {}
@@ -195,6 +195,7 @@ class _Work:
             self.state,
             self.live,
             self.backlog,
+            self.held,
             self.unhandled,
             self.cancelled,
             self.info,
@@ -294,15 +295,18 @@ class _Work:
                 intent = Intent.TELL_THROUGH
             self.hold(mark, intent)
 
-    def hold(self, mark: Mark, intent: Intent) -> None:
-        self.save(replace(mark, intent=intent))
+    def hold(self, mark: Mark, intent: Intent, place: int | None = None) -> None:
+        """Put a mark into the backlog, at its end unless it had a place there."""
+        if place is None:
+            place = self.held = self.held + 1
         self.backlog += 1
+        self.save(replace(mark, intent=intent, place=place))
 
     def unfold(self, mark: Mark) -> None:
-        intent = mark.intent
-        assert intent is not None
+        assert mark.intent is not None
         self.backlog -= 1
-        self.act(self.save(replace(mark, intent=None)), intent)
+        self.save(replace(mark, intent=None, place=None))
+        self.act(mark, mark.intent)
 
     def act(self, mark: Mark, intent: Intent) -> None:
         node = self.nodes[mark.node]
@@ -343,7 +347,7 @@ class _Work:
     def pause(self, node: Node, mark: Mark, counts: Counter[int], index: int) -> None:
         """Tell what stands before the pause command, the edge at `index`; keep what stands after it."""
         self.send(node, counts, settled=False)
-        self.hold(replace(self.mark((mark.node, mark.iteration)), told=index + 1), Intent.TELL)
+        self.hold(replace(self.mark((mark.node, mark.iteration)), told=index + 1), Intent.TELL, mark.place)
         self.change(ExecutionEvent.SUSPEND, node.edges[index].message or f"Paused by task '{node.name}'")
 
     def conclude(self, node: Node, counts: Counter[int]) -> None:

@@ -147,6 +147,7 @@ class Header:
 
     :param live: tasks handed out and unfinished
     :param backlog: marks with an `Intent`
+    :param held: places in the backlog given so far
     :param unhandled: failures that no on-error answered
     :param cancelled: tasks that ended as CANCELLED
     :param info: why it is in this state, for people
@@ -158,6 +159,7 @@ class Header:
     state: ExecutionState = ExecutionState.RUNNING
     live: int = 0
     backlog: int = 0
+    held: int = 0
     unhandled: int = 0
     cancelled: int = 0
     info: str | None = None
@@ -176,6 +178,7 @@ class Mark:
     :param runs: tally: runs begun
     :param ended: tally: runs whose edges have been told
     :param chosen: nodes it has put a live token on, kept while more may follow
+    :param place: where it stands in the backlog, which is worked off in the order in which it came about
     :param told: edges already told, where a pause command cut the list
     :param outcome: set by the decision that ends the run; not loaded again
     :param finished_event: number of the history row that records its end
@@ -192,6 +195,7 @@ class Mark:
     ended: int = 0
     chosen: tuple[int, ...] = ()
     intent: Intent | None = None
+    place: int | None = None
     told: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None

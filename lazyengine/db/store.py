@@ -55,7 +55,7 @@ from lazyengine.db.rows import (
 )
 from lazyengine.records import Execution
 
-HEADER = ("state", "info", "cause", "live", "backlog", "unhandled", "cancelled", "generation", "events")
+HEADER = ("state", "info", "cause", "live", "backlog", "held", "unhandled", "cancelled", "generation", "events")
 LARGE = ("input", "output")
 LONGEST_LIST = 10_000
 CARRY_ON = "carry_on"
@@ -95,8 +95,8 @@ RUNS_OF = select(*SMALL_MARK).where(
 )
 BACKLOG = (
     select(*SMALL_MARK)
-    .where(_mark.execution_id == bindparam("execution_id"), _mark.intent.is_not(None))
-    .order_by(func.coalesce(_mark.finished_event, 0), _mark.node_id, _mark.iteration)
+    .where(_mark.execution_id == bindparam("execution_id"), _mark.place.is_not(None))
+    .order_by(_mark.place)
     .limit(bindparam("limit"))
 )
 _guarded = update(t.execution).where(
@@ -199,7 +199,7 @@ class Store:
         self, owner: str, graph_id: int, execution: Execution, digest: str, traceparent: str | None
     ) -> None:
         """Insert the row of a new execution; `save_header` has to follow."""
-        counters = dict.fromkeys(("live", "backlog", "unhandled", "cancelled", "generation", "events"), 0)
+        counters = dict.fromkeys(("live", "backlog", "held", "unhandled", "cancelled", "generation", "events"), 0)
         self.connection.execute(
             insert(t.execution).values(
                 id=execution.id,

@@ -73,6 +73,7 @@ execution = Table(
     Column("cause", Text),
     Column("live", Integer, nullable=False),
     Column("backlog", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
     Column("unhandled", Integer, nullable=False),
     Column("cancelled", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
@@ -115,6 +116,7 @@ mark = Table(
     Column("ended", Integer, nullable=False),
     Column("chosen", Json),
     Column("intent", String(16)),
+    Column("place", Integer),
     Column("told", Integer, nullable=False),
     Column("action", Name),
     Column("target", Name, nullable=False),
@@ -137,7 +139,7 @@ mark = Table(
 for columns, condition in (
     ((mark.c.target, mark.c.offered_at), mark.c.offered_at.is_not(None)),
     ((mark.c.claim_key,), mark.c.claim_key.is_not(None)),
-    ((mark.c.execution_id, mark.c.intent), mark.c.intent.is_not(None)),
+    ((mark.c.execution_id, mark.c.place), mark.c.place.is_not(None)),
 ):
     Index(None, *columns, postgresql_where=condition, sqlite_where=condition)
 

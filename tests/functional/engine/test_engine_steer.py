@@ -160,7 +160,7 @@ def test_a_cancelled_task_cancels_the_execution_in_the_end(engine: Engine) -> No
     engine.complete_task(OWNER, id, failure("b"))
     last = done(engine, id, "c")
     assert (last.execution.state, last.execution.output) == (
-        "CANCELLED", {"result": "1 of its tasks were cancelled"},
+        "CANCELLED", {"result": "Tasks that were cancelled: 1"},
     )  # fmt: skip
 
 

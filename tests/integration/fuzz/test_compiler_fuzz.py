@@ -9,7 +9,7 @@ from lazyengine.compilers.document import read
 from lazyengine.compilers.workflow import compile_definition
 from lazyengine.errors import DefinitionInvalid, WorkflowNotFound
 
-SECONDS = 12
+SECONDS = 9
 SEEDS = [
     """version: '2.0'
 w:
@@ -155,7 +155,7 @@ def test_what_is_read_is_what_pyyaml_reads():
     }
     source = random.Random(7)
     same = 0
-    until = time.monotonic() + 5
+    until = time.monotonic() + 4
     while time.monotonic() < until:
         text = mutated(source, source.choice(SEEDS))
         try:

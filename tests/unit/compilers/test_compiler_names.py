@@ -62,4 +62,5 @@ def test_the_refused_characters_are_the_control_characters_and_the_surrogates():
     from lazyengine.compilers.names import _NOT_IN_NAMES
 
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    assert set(_NOT_IN_NAMES.findall(everything)) == {c for c in everything if unicodedata.category(c) in ("Cc", "Cs")}
+    controls = {c for c in everything[:0xE000] if unicodedata.category(c) in ("Cc", "Cs")}
+    assert set(_NOT_IN_NAMES.findall(everything)) == controls

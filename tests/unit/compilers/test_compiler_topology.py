@@ -57,7 +57,7 @@ def reachable(tasks, name):
     return found
 
 
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(derandomize=True, max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_every_node_is_as_the_slow_definitions_say(seed):
     tasks = random_tasks(Random(seed))

@@ -142,5 +142,5 @@ def test_the_workflows_of_a_definition_share_the_limit(monkeypatch):
     monkeypatch.setattr("lazyengine.compilers.workflow.MOST_TRANSITIONS", 3)
     tasks = {"a": {"on-success": ["b", "c"]}, "b": {}, "c": {}}
     compiled({"v": {"tasks": tasks}}, "v")
-    with pytest.raises(DefinitionInvalid, match="/w/tasks: .* at most 3 transitions"):
+    with pytest.raises(DefinitionInvalid, match=r"/w/tasks: .* at most 3 transitions"):
         compiled({"v": {"tasks": tasks}, "w": {"tasks": tasks}}, "v")

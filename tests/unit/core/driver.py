@@ -230,9 +230,9 @@ class Driver:
         return decision
 
     def backlog(self) -> list[Key]:
-        """List the marks with an intent: finished ones in the order in which they ended, then dead ones by node."""
+        """List the marks of the backlog in the order of their places."""
         held = [mark for mark in self.marks.values() if mark.intent]
-        held.sort(key=lambda mark: (mark.finished_event is None, mark.finished_event or 0, mark.node))
+        held.sort(key=lambda mark: mark.place)
         return [(mark.node, mark.iteration) for mark in held]
 
     # -- the store ----------------------------------------------------------------------------------------------------

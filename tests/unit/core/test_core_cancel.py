@@ -32,7 +32,7 @@ def test_cancelled_task():
     driver.complete("b")
     assert driver.state is ExecutionState.CANCELLED
     assert driver.task("x").state is TaskState.PENDING
-    assert driver.header.info == "1 of its tasks were cancelled"
+    assert driver.header.info == "Tasks that were cancelled: 1"
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])

@@ -159,3 +159,12 @@ def test_what_is_lost_while_suspended_is_told_at_resume():
     driver.resume()
     assert driver.task("j").state is TaskState.FAILURE
     assert driver.state is ExecutionState.FAILURE
+
+
+def test_a_list_paused_again_keeps_its_turn():
+    """What a second pause of a list keeps still comes before what ended while the execution was suspended."""
+    description = {"a": {"on-success": ["pause", "b", "pause", "fail"]}, "b": {}, "x": {"on-success": ["succeed"]}}
+    driver = Driver(description).start().complete("a").complete("x").resume()
+    assert driver.running() == [("b", 1)]
+    driver.complete("b").resume()
+    assert driver.state is ExecutionState.FAILURE

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 CLAIM_KEY = sa.text("claim_key IS NOT NULL")
-INTENT = sa.text("intent IS NOT NULL")
+PLACE = sa.text("place IS NOT NULL")
 OFFERED_AT = sa.text("offered_at IS NOT NULL")
 
 
@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("ended", sa.Integer(), nullable=False),
         sa.Column("chosen", lazyengine.db.types.Json(), nullable=True),
         sa.Column("intent", sa.String(length=16), nullable=True),
+        sa.Column("place", sa.Integer(), nullable=True),
         sa.Column("told", sa.Integer(), nullable=False),
         sa.Column("action", lazyengine.db.types.Name(length=255), nullable=True),
         sa.Column("target", lazyengine.db.types.Name(length=255), nullable=False),
@@ -89,11 +90,11 @@ def upgrade() -> None:
             sqlite_where=CLAIM_KEY,
         )
         batch_op.create_index(
-            batch_op.f("ix_mark_execution_id_intent"),
-            ["execution_id", "intent"],
+            batch_op.f("ix_mark_execution_id_place"),
+            ["execution_id", "place"],
             unique=False,
-            postgresql_where=INTENT,
-            sqlite_where=INTENT,
+            postgresql_where=PLACE,
+            sqlite_where=PLACE,
         )
         batch_op.create_index(
             batch_op.f("ix_mark_target_offered_at"),
@@ -116,6 +117,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.Text(), nullable=True),
         sa.Column("live", sa.Integer(), nullable=False),
         sa.Column("backlog", sa.Integer(), nullable=False),
+        sa.Column("held", sa.Integer(), nullable=False),
         sa.Column("unhandled", sa.Integer(), nullable=False),
         sa.Column("cancelled", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
