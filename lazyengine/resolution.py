@@ -7,10 +7,12 @@ from typing import Any
 
 from lazyengine.core import resolve
 from lazyengine.core.graph import Node
-from lazyengine.core.resolve import Decision, Key, Slice
+from lazyengine.core.resolve import Decision, Key, Slice, Token
 from lazyengine.core.state import FINAL_EXECUTION_STATES, Event, ExecutionState, Header, Mark, TaskState
 from lazyengine.db.store import Store
 from lazyengine.records import Assignment, ExecutionStatus
+
+READ_AHEAD = 100
 
 
 class Resolution:
@@ -34,20 +36,25 @@ class Resolution:
 
     # -- load ---------------------------------------------------------------------------------------------------------
 
-    def load_nodes(self, ids: Iterable[int]) -> None:
-        """Make nodes known."""
+    def load_nodes(self, ids: Iterable[int], ahead: int = 0) -> None:
+        """Make nodes known, and with them as many that stand behind the last of them as `ahead` says."""
         missing = set(ids) - self.nodes.keys()
         if missing:
+            missing.update(range(max(missing) + 1, max(missing) + 1 + ahead))
             self.nodes |= self.store.nodes(self.graph_id, missing)
 
-    def load(self, ids: Iterable[int]) -> None:
-        """Make nodes and their marks of iteration 1 known."""
-        ids = set(ids)
-        self.load_nodes(ids)
+    def load_marks(self, ids: Iterable[int]) -> None:
+        """Make the marks of iteration 1 of nodes known."""
         unread = {id for id in ids if (id, 1) not in self.marks} - self._absent
         if unread:
             self.marks |= self.store.marks(self.execution_id, unread)
             self._absent |= unread
+
+    def load_wave(self, wave: Iterable[Token], ahead: int) -> None:
+        """Make known what a wave reaches.  A node that runs once, for its only link, has no mark before it does."""
+        self.load_nodes((token.to for token in wave), ahead)
+        first_runs = {token.to for token in wave if token.live and not self.nodes[token.to].counts}
+        self.load_marks(token.to for token in wave if token.to not in first_runs)
 
     def slice(self) -> Slice:
         """Return what is known, as the core wants it."""
@@ -56,10 +63,16 @@ class Resolution:
     # -- decide -------------------------------------------------------------------------------------------------------
 
     def follow(self, decision: Decision) -> None:
-        """Take a decision over and let its tokens travel until no wave is left."""
+        """Take a decision over and let its tokens travel until no wave is left.
+
+        A third wave in a row means that pure actions end one after the other; such nodes mostly stand in the order of
+        the definition, so the next ones are read ahead.
+        """
         self._take(decision)
+        waves = 0
         while decision.wave:
-            self.load(token.to for token in decision.wave)
+            waves += 1
+            self.load_wave(decision.wave, READ_AHEAD if waves > 2 else 0)
             decision = resolve.arrive(self.slice(), decision.wave, self.now, budget=self.budget)
             self._take(decision)
 
@@ -67,7 +80,9 @@ class Resolution:
         """Carry on with the backlog, as far as the budget goes."""
         backlog = self.store.backlog(self.execution_id, max(1, self.budget))
         self.marks |= backlog
-        self.load(node for node, _ in backlog)
+        ids = {node for node, _ in backlog}
+        self.load_nodes(ids)
+        self.load_marks(ids)
         self.budget -= len(backlog)
         self.follow(resolve.unfold(self.slice(), backlog, self.now))
 

@@ -172,10 +172,13 @@ class Uuid(Matching):
         return {"type": "string", "format": "uuid"}
 
 
-MOMENT = (
-    r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
+_LEAP_YEAR = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+_DAY = (
+    "([0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
+    f"|{_LEAP_YEAR}-02-29)"
 )
+MOMENT = rf"(?!0000){_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,6}})?Z"
+"""Every moment that there is, and no other: no 30th of February."""
 
 
 class Time(Matching):
@@ -188,12 +191,8 @@ class Time(Matching):
 
     def frombasetype(self, value: Any) -> Any:
         text = super().frombasetype(value)
-        try:
-            return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ").replace(
-                tzinfo=UTC
-            )
-        except ValueError:
-            raise self.misfit() from None
+        form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
 
     def tobasetype(self, value: Any) -> Any:
         return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -70,6 +70,11 @@ class Node:
     target: str = "default"
     input: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it has to be remembered what came over its links: it joins, or can run more than once."""
+        return self.join is not None or self.repeats
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:

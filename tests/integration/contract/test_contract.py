@@ -1,0 +1,75 @@
+"""The service keeps to its OpenAPI document, whatever schemathesis sends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TOKEN = "secret"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+DIAMOND = {
+    "diamond": {
+        "tasks": {
+            "split": {"on-success": ["left", "right"]},
+            "left": {"on-success": "merge"},
+            "right": {"on-success": "merge"},
+            "merge": {"join": "all"},
+        }
+    }
+}
+STEPS = {
+    "RUNNING": [("/tasks/split", "SUCCESS")],
+    "SUSPENDED": [
+        ("/tasks/split", "SUCCESS"),
+        ("", "SUSPENDED"),
+        ("/tasks/left", "SUCCESS"),
+        ("/tasks/right", "SUCCESS"),
+    ],
+    "SUCCESS": [(f"/tasks/{name}", "SUCCESS") for name in ("split", "left", "right", "merge")],
+    "FAILURE": [("/tasks/split", "FAILURE")],
+    "CANCELLED": [("", "CANCELLED")],
+}
+"""What brings an execution of the diamond into each state: PUTs of a state to a path below it."""
+DOOMED = [f"00000000-0000-4000-8000-{number:012}" for number in range(100, 200)]
+"""Executions to be deleted; those of `STEPS` have the numbers from 1."""
+
+
+@pytest.fixture
+def service(serve):
+    """A service that asks for a token and has executions in all states."""
+    service = serve("--workers", "2", LAZYENGINE_AUTH_TOKENS=f"alice:{TOKEN}")
+    for number, (state, steps) in enumerate(STEPS.items(), 1):
+        make(service, f"00000000-0000-4000-8000-{number:012}", steps, state)
+    for execution_id in DOOMED:
+        make(service, execution_id, STEPS["CANCELLED"], "CANCELLED")
+    return service
+
+
+def make(service, execution_id, steps, state):
+    """Make an execution and bring it into a state."""
+    body = {"definition": DIAMOND, "id": execution_id}
+    assert service.request("POST", "/executions", body, **AUTHORIZED)[0] == 201
+    url = f"/executions/{execution_id}"
+    for path, wish in steps:
+        assert service.request("PUT", url + path, {"state": wish}, **AUTHORIZED)[0] == 200
+    assert service.request("GET", url, **AUTHORIZED)[1]["state"] == state
+
+
+def test_the_service_keeps_to_its_document(service, tmp_path):
+    """A good thousand valid and invalid requests, alone and in sequence, meet no answer that is not documented."""
+    (tmp_path / "schemathesis.toml").write_text((HERE / "schemathesis.toml").read_text())
+    (tmp_path / "doomed.txt").write_text("\n".join(f'"{one}"' for one in DOOMED))
+    run = subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--no-color"],
+        cwd=tmp_path,
+        env=os.environ | {"TOKEN": TOKEN, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    print(run.stdout)
+    assert " 500 " not in service.text(), service.text()[-4000:]

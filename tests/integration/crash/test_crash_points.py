@@ -1,0 +1,215 @@
+"""Killed before and after every statement and COMMIT of a verb: it happened whole or not at all, and a repeat does it.
+
+The state read back after each kill is compared, row by row, with the one before the verb and the one after it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from crashing import MOST_POINTS, crash
+from driving import OWNER, new_id, start, state_of, success
+from sqlalchemy import func, select
+
+from lazyengine.core.state import ExecutionState
+from lazyengine.db import tables as t
+from lazyengine.db.database import Database
+from lazyengine.engine import Engine
+from lazyengine.settings import Settings
+
+NOOP = {"action": "std.noop"}
+GRAPH: dict[str, Any] = {
+    "a": {"on-success": ["b", "c"]}, "b": {"on-success": "d"}, "c": {"on-success": "d"}, "d": {"join": "all"},
+    "x": {"on-success": "y"}, "y": NOOP | {"on-success": "z"}, "z": None,
+}  # fmt: skip
+CHAIN: dict[str, Any] = {f"n{k}": NOOP | {"on-success": f"n{k + 1}"} for k in range(9)} | {"n9": NOOP}
+TABLES = (t.execution, t.execution_tag, t.mark, t.history, t.outbox)
+IDENTITIES = {"id", "execution_id", "graph_id", "definition_digest", "request_digest"}
+
+State = list[Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A verb, and what has to be so before it; both are given the id of the execution, which is new each time."""
+
+    prepare: Callable[[Engine, str], Any]
+    verb: Callable[[Engine, str], Any]
+    end: str
+
+
+def begin(engine: Engine, id: str, tasks: dict[str, Any] = GRAPH) -> Any:
+    """Start an execution of a definition that nobody has stored before."""
+    return start(engine, tasks, id=id, tags=("x", "y"), workflow={"description": id})
+
+
+def steer(wished: ExecutionState) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: engine.update_execution(OWNER, id, state=wished)
+
+
+def complete(*tasks: str) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: engine.complete_tasks(OWNER, id, [success(task, {"of": task}) for task in tasks])
+
+
+def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: [action(engine, id) for action in actions]
+
+
+def nothing(engine: Engine, id: str) -> None:
+    """Nothing has to be so before."""
+
+
+SUSPEND, RESUME, CANCEL = (
+    steer(ExecutionState[name]) for name in ("SUSPENDED", "RUNNING", "CANCELLED")
+)
+TRIALS = {
+    "start": Trial(nothing, begin, "RUNNING"),
+    "complete": Trial(begin, complete("a"), "RUNNING"),
+    "complete, a join fires": Trial(then(begin, complete("a", "b")), complete("c"), "RUNNING"),
+    "complete, pure actions follow": Trial(begin, complete("x"), "RUNNING"),
+    "complete the last task": Trial(then(begin, complete("a", "b", "c", "x", "z")), complete("d"), "SUCCESS"),
+    "complete a batch": Trial(begin, complete("a", "x", "b"), "RUNNING"),
+    "suspend": Trial(begin, SUSPEND, "SUSPENDING"),
+    "complete while suspending": Trial(then(begin, complete("x", "z"), SUSPEND), complete("a"), "SUSPENDED"),
+    "resume": Trial(then(begin, SUSPEND, complete("a", "x")), RESUME, "RUNNING"),
+    "cancel": Trial(then(begin, complete("a")), CANCEL, "CANCELLED"),
+    "delete": Trial(then(begin, complete("a")), lambda e, id: e.delete_execution(OWNER, id, force=True), "gone"),
+}
+
+
+def state(database: Database, id: str) -> State:
+    """Every row that there is of an execution, less what differs from one run to the next."""
+    found: State = []
+    with database.engine.connect() as connection:
+        for table in TABLES:
+            column = table.c.id if table is t.execution else table.c.execution_id
+            rows = connection.execute(select(table).where(column == id).order_by(*table.primary_key))
+            found.append([_masked(row._mapping) for row in rows])
+    return found
+
+
+def _masked(row: Any) -> dict[str, Any]:
+    return {
+        name: "a time" if isinstance(value, datetime) else value for name, value in row.items() if name not in IDENTITIES
+    }
+
+
+def stored_graphs(database: Database) -> tuple[int, int]:
+    """How many graphs there are, and how many of them an execution runs."""
+    with database.engine.connect() as connection:
+        every = connection.execute(select(func.count()).select_from(t.graph)).scalar_one()
+        used = connection.execute(select(func.count(func.distinct(t.execution.c.graph_id)))).scalar_one()
+    return every, used
+
+
+def run_to_every_point(
+    database: Database, settings: Settings, trial: Trial, check: Callable[[str, str], None]
+) -> list[str]:
+    """Kill a process at the first point, then another one at the second, and so on until one lives; the points."""
+    engine = Engine(database, settings)
+    points: list[str] = []
+    for at in range(1, MOST_POINTS):
+        id = new_id()
+        trial.prepare(engine, id)
+        database.dispose()
+        point = crash(settings, lambda engine, id=id: trial.verb(engine, id), at)
+        if point is None:
+            return points
+        points.append(point)
+        check(f"point {at}: {point}", id)
+    raise AssertionError(f"it never came to an end: {points[-3:]}")
+
+
+@pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
+def test_a_verb_happens_whole_or_not_at_all(database: Database, settings: Settings, trial: Trial) -> None:
+    """At every point: the state is the one before or the one after; repeating the request leads to the one after."""
+    engine = Engine(database, settings)
+    id = new_id()
+    trial.prepare(engine, id)
+    before = state(database, id)
+    trial.verb(engine, id)
+    after = state(database, id)
+    assert before != after
+    seen: list[bool] = []
+
+    def check(where: str, id: str) -> None:
+        found = state(database, id)
+        assert found in (before, after), where
+        seen.append(found == after)
+        if not (trial.end == "gone" and found == after):
+            trial.verb(engine, id)
+        assert state(database, id) == after, where
+        if trial.end != "gone":
+            assert state_of(engine, id) == trial.end, where
+
+    points = run_to_every_point(database, settings, trial, check)
+    print(f"{database.dialect}: {len(points)} crash points")
+    assert "before COMMIT" in points
+    assert "after COMMIT" in points
+    assert seen == [at > points.index("before COMMIT", _writes_at(points)) for at in range(len(points))]
+    if trial.end != "gone":
+        every, used = stored_graphs(database)
+        assert every == used
+
+
+def _writes_at(points: list[str]) -> int:
+    """The index of the first statement that writes."""
+    return next(at for at, point in enumerate(points) if point.startswith(("before INSERT", "before UPDATE", "before DELETE")))
+
+
+@pytest.mark.parametrize("repeat", ["the same request", "a sweep"])
+def test_killed_between_the_transactions_of_a_chain(database: Database, settings: Settings, repeat: str) -> None:
+    """A chain of pure actions, three a transaction: what is read back is one of its stages, and a repeat finishes it."""
+    settings = replace(settings, steps_per_transaction=3)
+    engine = Engine(database, settings)
+    stages: list[State] = [[[]] * len(TABLES)]
+    id = new_id()
+    commit = database.engine.dialect.do_commit
+
+    def do_commit(connection: Any) -> None:
+        commit(connection)
+        stages.append(state(other, id))
+
+    other = Database(settings)
+    database.engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+    begin(engine, id, CHAIN)
+    stages = [stage for at, stage in enumerate(stages) if stage not in stages[:at]]
+    other.dispose()
+    assert len(stages) == 1 + 4
+    seen: list[int] = []
+
+    def check(where: str, id: str) -> None:
+        found = state(database, id)
+        assert found in stages, where
+        seen.append(stages.index(found))
+        if repeat == "the same request" or found == stages[0]:
+            begin(engine, id, CHAIN)
+        else:
+            engine.carry_on_everywhere()
+        assert state(database, id) == stages[-1], where
+        assert state_of(engine, id) == "SUCCESS", where
+
+    trial = Trial(nothing, lambda engine, id: begin(engine, id, CHAIN), "SUCCESS")
+    points = run_to_every_point(database, settings, trial, check)
+    print(f"{database.dialect}: {len(points)} crash points, stages {sorted(set(seen))}")
+    assert set(seen) == set(range(len(stages)))
+    assert seen == sorted(seen)
+
+
+def test_a_whole_execution_survives_a_death_at_each_step(database: Database, settings: Settings) -> None:
+    """Every request of an execution dies once after its COMMIT and is repeated: the end is as if nothing had been."""
+    engine = Engine(database, settings)
+    clean, rough = new_id(), new_id()
+    requests = [begin, *(complete(task) for task in "axbzcd")]
+    for request in requests:
+        request(engine, clean)
+    for request in requests:
+        database.dispose()
+        at = 0
+        while crash(settings, lambda engine, request=request: request(engine, rough), at := at + 7):
+            database.dispose()
+        request(engine, rough)
+    assert state(database, rough) == state(database, clean)
+    assert state_of(engine, rough) == "SUCCESS"
