@@ -48,10 +48,13 @@ class Operations(Generated):
 
     def operation(self, method: str, path: str, operation: dict[str, Any], shared: list[Any]) -> Iterator[str]:
         yield from title(operation["summary"], "~")
-        yield from (f"``{method} {path}``", "", operation.get("description", "").strip(), "")
+        yield from (f"``{method} {path}``", "", operation.get("description", "").strip().replace("`", "``"), "")
         parameters = [resolve(self.document(), parameter) for parameter in shared + operation.get("parameters", [])]
         if parameters:
-            rows = [(f"``{p['name']}``", p["in"], type_of(p["schema"]), p.get("description", "")) for p in parameters]
+            rows = [
+                (f"``{p['name']}``", p["in"], type_of(p["schema"]), p.get("description", "").replace("`", "``"))
+                for p in parameters
+            ]
             yield from table(("Parameter", "In", "Type", ""), rows)
         if "requestBody" in operation:
             yield from (f"Body: {type_of(body_of(operation['requestBody']))}", "")
