@@ -67,16 +67,29 @@ def access_log(app: App) -> App:
     return logged
 
 
+QUIET_SECONDS = 10.0
+"""A body of which nothing arrives for this long is given up."""
+
+SLOWEST_SECONDS = 60.0
+"""So is one that is not complete after this long."""
+
+PIECE_BYTES = 64 * 1024
+
+
 class LimitedInput:
     """The body of a request, of which nobody reads more than `limit_bytes`.
 
+    Whoever sends one slowly holds a thread of the server, which therefore does not wait for ever.
+
     :param length: as declared; None for a body in chunks, whose end the server knows
+    :param connection: the socket below `stream`, where the server tells it
     """
 
-    def __init__(self, stream: Any, length: int | None, limit_bytes: int) -> None:
+    def __init__(self, stream: Any, length: int | None, limit_bytes: int, connection: Any = None) -> None:
         self._stream = stream
         self._length = length
         self._limit = limit_bytes
+        self._connection = connection
 
     def read(self) -> bytes:
         """Read the whole body.
@@ -85,7 +98,7 @@ class LimitedInput:
         :raises RequestInvalid: it ended early, or its chunks are broken
         """
         try:
-            body = self._read(self._limit + 1 if self._length is None else self._length)
+            body = self._read_in_time(self._limit + 1 if self._length is None else self._length)
         except Exception as error:  # each server has its own for a caller that breaks off
             raise RequestInvalid(reason="The body could not be read to its end.") from error
         if len(body) > self._limit:
@@ -94,11 +107,25 @@ class LimitedInput:
             raise RequestInvalid(reason=f"The body ended after {len(body)} of {self._length} bytes.")
         return body
 
+    def _read_in_time(self, size: int) -> bytes:
+        if self._connection is None:
+            return self._read(size)
+        before = self._connection.gettimeout()
+        self._connection.settimeout(QUIET_SECONDS)
+        try:
+            return self._read(size)
+        finally:
+            self._connection.settimeout(before)
+
     def _read(self, size: int) -> bytes:
+        """:raises TimeoutError: it takes too long"""
+        deadline = time.monotonic() + SLOWEST_SECONDS
         parts: list[bytes] = []
-        while size > 0 and (part := self._stream.read(size)):
+        while size > 0 and (part := self._stream.read(min(size, PIECE_BYTES))):
             parts.append(part)
             size -= len(part)
+            if time.monotonic() > deadline:
+                raise TimeoutError
         return b"".join(parts)
 
 
@@ -114,7 +141,7 @@ def body_limit(app: App, limit_bytes: int) -> App:
             raise RequestTooLarge(limit_bytes=limit_bytes)
         if length is None and not environ.get("wsgi.input_terminated"):
             length = 0  # nobody would tell where it ends
-        environ["wsgi.input"] = LimitedInput(environ["wsgi.input"], length, limit_bytes)
+        environ["wsgi.input"] = LimitedInput(environ["wsgi.input"], length, limit_bytes, environ.get("gunicorn.socket"))
         return app(environ, start_response)
 
     return limited

@@ -9,6 +9,7 @@ from lazyengine.api.types import (
     UUID,
     Choice,
     Integer,
+    Name,
     Number,
     Text,
     TextOrObject,
@@ -31,7 +32,7 @@ class ExecutionParams(Document):
     _planned: ClassVar = dict.fromkeys(("task_name", "read_only", "start_after_seconds"), NOT_YET)
 
     env = optional(JSON_OBJECT, "What the workflow's expressions find under env().")
-    default_action = optional(Text(255, min_length=0), "The action of tasks that name none; empty: the caller's work.")
+    default_action = optional(Name(min_length=0), "The action of tasks that name none; empty: the caller's work.")
 
 
 class ExecutionStart(Document):

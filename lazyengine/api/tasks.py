@@ -10,7 +10,7 @@ from lazyengine.api.executions import DATABASE, EXECUTION_ID, PATH
 from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, listing
 from lazyengine.api.operation import Parameter, Segment, operation
 from lazyengine.api.request import Request
-from lazyengine.api.types import Integer, Matching, Text
+from lazyengine.api.types import Integer, Matching, Name
 from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.errors import (
     ExecutionFinished,
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 NO_REASON = Failure("error", "The worker gave no reason.")
 
 
-class TaskName(Text):
-    """What may be the name of a task: no control characters, and no slash, as that parts the segments of a path."""
-
-    def frombasetype(self, value: Any) -> Any:
-        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value):
-            raise self.misfit()
-        return super().frombasetype(value)
-
-
 class Place(Matching):
     """Where a page of tasks ended: a node and an iteration, opaque to callers."""
 
@@ -51,7 +42,7 @@ class Place(Matching):
 
 TASK_NAME = Segment(
     "task_name",
-    TaskName(255),
+    Name(),
     "The task, percent-encoded.",
     absent=lambda texts: TaskNotFound.of(texts["execution_id"], texts["task_name"]),
 )

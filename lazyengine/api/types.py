@@ -69,7 +69,7 @@ class JsonObject(Scalar):
     """A JSON object whose members are the caller's own business."""
 
     name = "object"
-    title = "JsonObject"
+    title: str | None = "JsonObject"
     expected = "an object"
 
     def frombasetype(self, value: Any) -> Any:
@@ -98,6 +98,9 @@ class TextOrObject(JsonObject):
 
 
 PLAIN = r"^[^\u0000]*$"
+ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+
+_is_one_line = re.compile(ONE_LINE.removesuffix("$")).fullmatch
 
 
 def _is_plain(text: str) -> bool:
@@ -129,6 +132,24 @@ class Text(Scalar):
     def schema(self) -> dict[str, Any]:
         lower = {"minLength": self.min_length} if self.min_length else {}
         return {"type": "string", **lower, "maxLength": self.max_length, "pattern": PLAIN}
+
+
+class Name(Text):
+    """What names a task or an action: a text without control characters."""
+
+    name = "name"
+
+    def __init__(self, max_length: int = 255, min_length: int = 1) -> None:
+        super().__init__(max_length, min_length)
+        self.expected += " and without control characters"
+
+    def frombasetype(self, value: Any) -> Any:
+        if type(value) is not str or not _is_one_line(value):
+            raise self.misfit()
+        return super().frombasetype(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "pattern": ONE_LINE}
 
 
 class Words(Scalar):

@@ -1,10 +1,11 @@
 """Statements of a claim: tasks on offer go to a worker, each to one."""
 
+import operator
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
 from lazyengine.core.state import TaskState
 from lazyengine.db import tables as t
@@ -13,6 +14,8 @@ from lazyengine.records import Assignment, Claim
 
 _mark = t.mark.c
 KEY = (_mark.execution_id, _mark.node_id, _mark.iteration)
+MOST_TERMS = 200
+"""Keys in one statement: SQLite lets an expression be 1,000 deep."""
 
 TAKE = (
     update(t.mark)
@@ -76,17 +79,21 @@ def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: dateti
 
 
 def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignment, ...]:
-    """Read what the workers have to know of those that are still theirs."""
-    if not keys:
-        return ()
-    rows = connection.execute(
-        select(t.node, *KEY, _mark.attempt, _mark.lease_expires_at, t.execution.c.traceparent)
-        .select_from(t.mark)
-        .join(t.execution, t.execution.c.id == _mark.execution_id)
-        .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
-        .where(tuple_(*KEY).in_([tuple(key) for key in keys]), _mark.state == TaskState.RUNNING)
-        .order_by(_mark.started_at, *KEY)
-    )
+    """Read what the workers have to know of those that are still theirs; served by the primary keys.
+
+    Each key is a term of its own: SQLite would read the whole table for a list of row values.
+    """
+    rows: list[Any] = []
+    for at in range(0, len(keys), MOST_TERMS):
+        terms = [and_(*map(operator.eq, KEY, key)) for key in keys[at : at + MOST_TERMS]]
+        rows += connection.execute(
+            select(t.node, *KEY, _mark.attempt, _mark.started_at, _mark.lease_expires_at, t.execution.c.traceparent)
+            .select_from(t.mark)
+            .join(t.execution, t.execution.c.id == _mark.execution_id)
+            .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
+            .where(or_(*terms), _mark.state == TaskState.RUNNING)
+        )
+    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
     return tuple(_assignment(row) for row in rows)
 
 

@@ -180,11 +180,13 @@ def _retryable(error: exc.DBAPIError) -> bool:
     cause: Any = error.orig
     if error.connection_invalidated:
         return False
+    if cause is not None and cause.args and isinstance(cause.args[0], int):  # PyMySQL, which has a coarse sqlstate too
+        return cause.args[0] in RETRYABLE_MYSQL_ERRORS
     if (state := getattr(cause, "sqlstate", None)) is not None:
         return state in RETRYABLE_SQLSTATES
     if (name := getattr(cause, "sqlite_errorname", None)) is not None:
         return str(name).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CONSTRAINT"))
-    return bool(cause is not None and cause.args and cause.args[0] in RETRYABLE_MYSQL_ERRORS)
+    return False
 
 
 def _unreachable(error: exc.DBAPIError) -> bool:

@@ -61,7 +61,15 @@ def test_no_task_is_given_twice(engine: Engine) -> None:
     started(engine, {f"t{n}": None for n in range(7)})
     batches = [claim(engine, f"w{n}", limit=3) for n in range(4)]
     assert [len(batch) for batch in batches] == [3, 3, 1, 0]
-    assert sorted(sum(batches, [])) == [f"t{n}" for n in range(7)]
+    assert sorted(name for batch in batches for name in batch) == [f"t{n}" for n in range(7)]
+
+
+def test_a_claim_of_a_thousand(engine: Engine) -> None:
+    """The largest claim of the API, in one go and in order."""
+    started(engine, {f"t{n}": None for n in range(1_001)})
+    assert sorted(claim(engine, limit=1_000, key="k")) == sorted(claim(engine, limit=1_000, key="k"))
+    assert len(claim(engine, limit=1_000, key="k")) == 1_000
+    assert len(claim(engine, limit=1_000)) == 1
 
 
 def test_the_oldest_comes_first(timed: Engine, clock: Clock) -> None:

@@ -4,7 +4,18 @@ from datetime import timedelta
 
 import pytest
 from driving import (
-    DIAMOND, OWNER, PAIR, STRANGER, TWICE, Clock, claim, done, failure, history, started, success,
+    DIAMOND,
+    OWNER,
+    PAIR,
+    STRANGER,
+    TWICE,
+    Clock,
+    claim,
+    done,
+    failure,
+    history,
+    started,
+    success,
 )  # fmt: skip
 
 from lazyengine import errors

@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 from driving import (
-    DIAMOND, OWNER, PAIR, STRANGER, TWICE, Clock, cancellation, done, failure, new_id, start, started,
+    DIAMOND,
+    OWNER,
+    PAIR,
+    STRANGER,
+    TWICE,
+    Clock,
+    cancellation,
+    done,
+    failure,
+    new_id,
+    start,
+    started,
 )  # fmt: skip
 
 from lazyengine import errors

@@ -42,7 +42,7 @@ def test_upgrading_again_changes_nothing(empty: Database) -> None:
 def test_before_the_upgrade_a_service_is_not_ready(empty: Database) -> None:
     """The error says what there is and what to do."""
     assert empty.current_revision() is None
-    with pytest.raises(errors.SchemaNotReady, match="at nothing.*lazyengine db upgrade"):
+    with pytest.raises(errors.SchemaNotReady, match=r"at nothing.*lazyengine db upgrade"):
         Engine(empty, empty.settings).check_ready()
 
 

@@ -18,14 +18,12 @@ const right: {
   success: Same<Schemas["TaskSuccess"]["state"], "SUCCESS">;
   attempt: Same<Schemas["TaskSuccess"]["attempt"], number | undefined>;
   heartbeat: Same<Schemas["TaskHeartbeat"]["progress"], number | undefined>;
-  state: Same<
-    Schemas["ExecutionState"],
-    "RUNNING" | "SUSPENDING" | "SUSPENDED" | "REVERTING" | "SUCCESS" | "FAILURE" | "REVERTED" | "CANCELLED"
-  >;
-  worker: Same<Schemas["ClaimRequest"], Schemas["ClaimRequest"] & { worker: string }> | true;
+  state: Same<"PAUSED" extends Schemas["ExecutionState"] ? true : false, false>;
+  limit: Same<Schemas["ClaimRequest"]["limit"], number | undefined>;
+  tags: Same<Schemas["ExecutionStart"]["tags"], string[] | undefined>;
 } = {
   claimedBy: true, failure: true, result: true, output: true, finishedAt: true, parent: true, workflow: true,
-  success: true, attempt: true, heartbeat: true, state: true, worker: true,
+  success: true, attempt: true, heartbeat: true, state: true, limit: true, tags: true,
 };
 
 const definition = {

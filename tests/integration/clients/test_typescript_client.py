@@ -14,7 +14,9 @@ from tests.conftest import unavailable
 
 HERE = Path(__file__).parent
 PACKAGES = ("openapi-typescript@7", "typescript@5", "openapi-fetch@0", "@types/node@20")
-COMPILER_OPTIONS = ("--strict", "--exactOptionalPropertyTypes", "false", "--target", "es2022", "--module", "nodenext")
+GENERATOR_OPTIONS = ("--default-non-nullable", "false")
+"""Else it takes a member with a default for one that has to be given, which is right for answers only."""
+COMPILER_OPTIONS = ("--strict", "--target", "es2022", "--module", "nodenext")
 
 
 @pytest.fixture
@@ -41,9 +43,8 @@ def command(*words, directory):
 def test_a_strictly_typed_client_drives_a_diamond(serve, node_modules, tmp_path):
     """Generated without a warning, accepted by `tsc --strict`, run by node to SUCCESS, a 409 and its typed body."""
     service = serve()
-    said = command(
-        node_modules / "openapi-typescript", f"{service.url}/openapi.json", "-o", "api.d.ts", directory=tmp_path
-    )
+    generate = [node_modules / "openapi-typescript", f"{service.url}/openapi.json", "-o", "api.d.ts"]
+    said = command(*generate, *GENERATOR_OPTIONS, directory=tmp_path)
     assert "warn" not in said.lower()
     shutil.copy(HERE / "diamond.ts", tmp_path)
     command(node_modules / "tsc", *COMPILER_OPTIONS, "--noEmit", "diamond.ts", directory=tmp_path)

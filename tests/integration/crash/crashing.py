@@ -23,8 +23,10 @@ class Fuse:
     The points are: before and after each statement (BEGIN too, where there is one) and before and after each COMMIT.
     """
 
-    def __init__(self, database: Database, last: int, report: int) -> None:
-        self.left, self.report = last, report
+    def __init__(self, last: int, only: str, report: int) -> None:
+        self.left, self.only, self.report = last, only, report
+
+    def watch(self, database: Database) -> None:
         engine = database.engine
         event.listen(engine, "before_cursor_execute", lambda *of: self.pass_by(f"before {of[2]}"))
         event.listen(engine, "after_cursor_execute", lambda *of: self.pass_by(f"after {of[2]}"))
@@ -38,23 +40,26 @@ class Fuse:
         engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
 
     def pass_by(self, point: str) -> None:
-        self.left -= 1
-        if self.left == 0:
+        self.left -= self.only in point
+        if self.left == 0 and self.only in point:
             os.write(self.report, " ".join(point.split())[:100].encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash(settings: Settings, verb: Verb, at: int) -> str | None:
+def crash(database: Database, settings: Settings, verb: Verb, at: int, only: str = "") -> str | None:
     """Run `verb` in a process that dies at its `at`-th point; the name of the point, None if it lived to the end.
 
-    The caller must have disposed of its own connections: the child is a fork of it.
+    The process is a fork of this one, which keeps no connection, so it begins with a warm engine and an empty pool.
+
+    :param only: count only points whose name holds this
     """
+    database.engine.dispose()
     read, write = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process that may have threads
         pid = os.fork()
     if pid == 0:
-        _run_and_exit(settings, verb, at, write)
+        _run_and_exit(database, settings, verb, Fuse(at, only, write))
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode()
@@ -66,14 +71,14 @@ def crash(settings: Settings, verb: Verb, at: int) -> str | None:
     return None
 
 
-def _run_and_exit(settings: Settings, verb: Verb, at: int, report: int) -> None:
+def _run_and_exit(database: Database, settings: Settings, verb: Verb, fuse: Fuse) -> None:
     code = 1
     try:
-        database = Database(settings)
-        Fuse(database, at, report)
+        database._pid = os.getpid()  # the pool came over empty, so nothing in it belongs to the parent
+        fuse.watch(database)
         verb(Engine(database, settings))
         code = 0
     except BaseException:
-        os.write(report, traceback.format_exc()[-3000:].encode())
+        os.write(fuse.report, traceback.format_exc()[-3000:].encode())
     finally:
         os._exit(code)

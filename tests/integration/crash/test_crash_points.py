@@ -24,7 +24,7 @@ GRAPH: dict[str, Any] = {
     "a": {"on-success": ["b", "c"]}, "b": {"on-success": "d"}, "c": {"on-success": "d"}, "d": {"join": "all"},
     "x": {"on-success": "y"}, "y": NOOP | {"on-success": "z"}, "z": None,
 }  # fmt: skip
-CHAIN: dict[str, Any] = {f"n{k}": NOOP | {"on-success": f"n{k + 1}"} for k in range(9)} | {"n9": NOOP}
+CHAIN: dict[str, Any] = {f"n{k}": NOOP | {"on-success": f"n{k + 1}"} for k in range(6)} | {"n6": NOOP}
 TABLES = (t.execution, t.execution_tag, t.mark, t.history, t.outbox)
 IDENTITIES = {"id", "execution_id", "graph_id", "definition_digest", "request_digest"}
 
@@ -61,9 +61,7 @@ def nothing(engine: Engine, id: str) -> None:
     """Nothing has to be so before."""
 
 
-SUSPEND, RESUME, CANCEL = (
-    steer(ExecutionState[name]) for name in ("SUSPENDED", "RUNNING", "CANCELLED")
-)
+SUSPEND, RESUME, CANCEL = (steer(ExecutionState[name]) for name in ("SUSPENDED", "RUNNING", "CANCELLED"))
 TRIALS = {
     "start": Trial(nothing, begin, "RUNNING"),
     "complete": Trial(begin, complete("a"), "RUNNING"),
@@ -92,7 +90,9 @@ def state(database: Database, id: str) -> State:
 
 def _masked(row: Any) -> dict[str, Any]:
     return {
-        name: "a time" if isinstance(value, datetime) else value for name, value in row.items() if name not in IDENTITIES
+        name: "a time" if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in IDENTITIES
     }
 
 
@@ -105,7 +105,7 @@ def stored_graphs(database: Database) -> tuple[int, int]:
 
 
 def run_to_every_point(
-    database: Database, settings: Settings, trial: Trial, check: Callable[[str, str], None]
+    database: Database, settings: Settings, trial: Trial, check: Callable[[str, str], None], only: str = ""
 ) -> list[str]:
     """Kill a process at the first point, then another one at the second, and so on until one lives; the points."""
     engine = Engine(database, settings)
@@ -113,8 +113,7 @@ def run_to_every_point(
     for at in range(1, MOST_POINTS):
         id = new_id()
         trial.prepare(engine, id)
-        database.dispose()
-        point = crash(settings, lambda engine, id=id: trial.verb(engine, id), at)
+        point = crash(database, settings, lambda engine, id=id: trial.verb(engine, id), at, only)
         if point is None:
             return points
         points.append(point)
@@ -125,6 +124,8 @@ def run_to_every_point(
 @pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
 def test_a_verb_happens_whole_or_not_at_all(database: Database, settings: Settings, trial: Trial) -> None:
     """At every point: the state is the one before or the one after; repeating the request leads to the one after."""
+    if database.dialect == "mysql" and trial.end not in ("RUNNING", "SUCCESS"):
+        pytest.skip("MariaDB is spared half of the trials, for the time they take")
     engine = Engine(database, settings)
     id = new_id()
     trial.prepare(engine, id)
@@ -156,12 +157,14 @@ def test_a_verb_happens_whole_or_not_at_all(database: Database, settings: Settin
 
 def _writes_at(points: list[str]) -> int:
     """The index of the first statement that writes."""
-    return next(at for at, point in enumerate(points) if point.startswith(("before INSERT", "before UPDATE", "before DELETE")))
+    return next(
+        at for at, point in enumerate(points) if point.startswith(("before INSERT", "before UPDATE", "before DELETE"))
+    )
 
 
 @pytest.mark.parametrize("repeat", ["the same request", "a sweep"])
 def test_killed_between_the_transactions_of_a_chain(database: Database, settings: Settings, repeat: str) -> None:
-    """A chain of pure actions, three a transaction: what is read back is one of its stages, and a repeat finishes it."""
+    """A chain of pure actions, three a transaction: what is read back is one of its stages; a repeat finishes it."""
     settings = replace(settings, steps_per_transaction=3)
     engine = Engine(database, settings)
     stages: list[State] = [[[]] * len(TABLES)]
@@ -175,9 +178,10 @@ def test_killed_between_the_transactions_of_a_chain(database: Database, settings
     other = Database(settings)
     database.engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
     begin(engine, id, CHAIN)
+    database.engine.dialect.do_commit = commit  # type: ignore[method-assign]
     stages = [stage for at, stage in enumerate(stages) if stage not in stages[:at]]
     other.dispose()
-    assert len(stages) == 1 + 4
+    assert len(stages) == 1 + 3
     seen: list[int] = []
 
     def check(where: str, id: str) -> None:
@@ -192,10 +196,11 @@ def test_killed_between_the_transactions_of_a_chain(database: Database, settings
         assert state_of(engine, id) == "SUCCESS", where
 
     trial = Trial(nothing, lambda engine, id: begin(engine, id, CHAIN), "SUCCESS")
-    points = run_to_every_point(database, settings, trial, check)
+    only = "COMMIT" if repeat == "a sweep" or database.dialect == "mysql" else ""
+    points = run_to_every_point(database, settings, trial, check, only)
     print(f"{database.dialect}: {len(points)} crash points, stages {sorted(set(seen))}")
-    assert set(seen) == set(range(len(stages)))
     assert seen == sorted(seen)
+    assert set(seen) == set(range(len(stages)))
 
 
 def test_a_whole_execution_survives_a_death_at_each_step(database: Database, settings: Settings) -> None:
@@ -206,10 +211,7 @@ def test_a_whole_execution_survives_a_death_at_each_step(database: Database, set
     for request in requests:
         request(engine, clean)
     for request in requests:
-        database.dispose()
-        at = 0
-        while crash(settings, lambda engine, request=request: request(engine, rough), at := at + 7):
-            database.dispose()
+        assert crash(database, settings, lambda engine, request=request: request(engine, rough), 1, "after COMMIT")
         request(engine, rough)
     assert state(database, rough) == state(database, clean)
     assert state_of(engine, rough) == "SUCCESS"

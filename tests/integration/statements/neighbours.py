@@ -20,8 +20,8 @@ def emptied(database: Database) -> Database:
     return database
 
 
-def add_neighbours(database: Database, count: int, **mark: Any) -> None:
-    """Add `count` executions of one task each and three history rows; `mark` holds what their marks have."""
+def add_neighbours(database: Database, count: int, tasks: int = 1, **mark: Any) -> None:
+    """Add `count` executions of `tasks` tasks and three history rows each; `mark` holds what their marks have."""
     ids = [new_id() for _ in range(count)]
     with database.engine.begin() as connection:
         graph_id = connection.execute(insert(t.graph).values(digest="-", head={})).inserted_primary_key[0]
@@ -29,7 +29,10 @@ def add_neighbours(database: Database, count: int, **mark: Any) -> None:
         connection.execute(
             insert(t.execution), [_row(t.execution, id=id, owner=OWNER, graph_id=graph_id) for id in ids]
         )
-        connection.execute(insert(t.mark), [_row(t.mark, execution_id=id, iteration=1, **mark) for id in ids])
+        blank = _row(t.mark, iteration=1, **mark)
+        connection.execute(
+            insert(t.mark), [blank | {"execution_id": id, "node_id": node} for id in ids for node in range(tasks)]
+        )
         connection.execute(
             insert(t.history), [_row(t.history, execution_id=id, number=n) for id in ids for n in (1, 2, 3)]
         )

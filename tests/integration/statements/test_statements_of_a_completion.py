@@ -108,7 +108,9 @@ def test_each_statement_uses_an_index(measured: Any) -> None:
     seen = {statement.sql: statement for statements in found[SIZES[-1]].values() for statement in statements}
     allowed = {"Seq Scan on graph", "ALL on graph", "index on graph"}  # it has a handful of rows here
     reads = {
-        sql: reads for sql, statement in seen.items() if (reads := set(whole_table_reads(database, statement)) - allowed)
+        sql: reads
+        for sql, statement in seen.items()
+        if (reads := set(whole_table_reads(database, statement)) - allowed)
     }
     assert reads == {}
     assert len(seen) >= MOST

@@ -1,0 +1,42 @@
+"""A service that a whole file of attacks shares; after each of them it has to be what it was before."""
+
+import pytest
+
+from tests.integration.badinput.attacker import Attacker, forget_peak, peak_megabytes, workers_of
+from tests.integration.conftest import Service
+
+MOST_MEGABYTES = 700.0
+"""Of a worker, at its peak, which is 500 for a workflow of 100,000 tasks and below 200 for all the rest."""
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory):
+    """A service with two workers on a SQLite file."""
+    service = Service(tmp_path_factory.mktemp("victim"), "--workers", "2")
+    yield service
+    service.stop()
+    service.kill()
+
+
+@pytest.fixture(scope="module")
+def workers(victim):
+    """The worker processes that the service began with."""
+    assert Attacker(victim.port).send("GET", "/readyz").status == 200
+    return workers_of(victim.process.pid)
+
+
+@pytest.fixture
+def attacker(victim, workers):
+    """Somebody who sends bad input; the service neither dies, nor fails, nor swells from it."""
+    logged = len(victim.text())
+    for worker in workers:
+        forget_peak(worker)
+    attacker = Attacker(victim.port)
+    yield attacker
+    assert attacker.send("GET", "/healthz").status == 200
+    assert attacker.send("GET", "/readyz").status == 200
+    assert workers_of(victim.process.pid) == workers, "a worker died"
+    said = victim.text()[logged:]
+    assert " 500 " not in said, said[-4000:]
+    assert "Traceback" not in said, said[-4000:]
+    assert max(map(peak_megabytes, workers)) < MOST_MEGABYTES
