@@ -1,6 +1,7 @@
 """What becomes of an answer about a task: taken in, answered again, or refused with a reason."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,8 +35,10 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     if verdict is Verdict.ACCEPTED:
         run.follow(resolve.complete(run.slice(), key, report.outcome, run.now))
         return _answer(run, node, run.marks[key], row, report, replayed=False)
-    if verdict in (Verdict.STALE, Verdict.TOO_LATE):
-        run.follow(resolve.keep_late(run.header, mark, report.outcome, run.now))
+    meant = replace(mark, attempt=report.attempt or mark.attempt)
+    late = verdict in (Verdict.STALE, Verdict.TOO_LATE)
+    if late and not run.store.has_kept_late(run.execution_id, meant, report.outcome):
+        run.follow(resolve.keep_late(run.header, meant, report.outcome, run.now))
     return refusal(verdict, run.execution_id, run.header.state, node, mark, report.attempt)
 
 

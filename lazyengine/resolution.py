@@ -115,7 +115,7 @@ class Resolution:
         ended = {}
         if self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES:
             ended["output"] = self._output()
-            if self.header.live:
+            if self.header.state is ExecutionState.CANCELLED:
                 self.store.withdraw(self.execution_id)
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
         return self._status(ended.get("output"))

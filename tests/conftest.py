@@ -25,6 +25,17 @@ SERVERS = {
 BACKENDS = ("sqlite", "postgresql", "mysql")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep of a test that is marked with `backends` only those: the others have nothing that it could show."""
+
+    def fits(item: pytest.Item) -> bool:
+        mark = item.get_closest_marker("backends")
+        backend = getattr(item, "callspec", None) and item.callspec.params.get("database_url")
+        return mark is None or backend in mark.args
+
+    items[:] = [item for item in items if fits(item)]
+
+
 def unavailable(reason: str) -> None:
     """Skip a test for want of a service; under CI fail it."""
     if os.environ.get("CI") == "true":

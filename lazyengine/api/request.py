@@ -1,6 +1,5 @@
 """A request as the controllers see it: who calls, and the body, read once and strictly."""
 
-from functools import cached_property
 from typing import Any, NoReturn
 
 import pecan
@@ -48,13 +47,21 @@ class Request(pecan.Request):  # type: ignore[misc]
         """The W3C trace context of the request, or None where it has none that is well-formed."""
         return parse_traceparent(self.environ.get("HTTP_TRACEPARENT", ""))
 
-    @cached_property
+    @property
     def document(self) -> dict[str, Any]:
-        """The parsed body.
+        """The parsed body, read at the first look.
+
+        Not a `cached_property`: that of Python 3.11 has one lock for all requests, so that everybody would wait for
+        whoever sends slowly.
 
         :raises UnsupportedMediaType: it is not declared as JSON
         :raises RequestInvalid: it is no JSON object; see `read_object`
         """
+        if "_document" not in self.__dict__:
+            self.__dict__["_document"] = self._read_document()
+        return self.__dict__["_document"]  # type: ignore[no-any-return]
+
+    def _read_document(self) -> dict[str, Any]:
         media_type, *parameters = (part.strip().lower() for part in self.environ.get("CONTENT_TYPE", "").split(";"))
         charsets = {part[8:].strip('"') for part in parameters if part.startswith("charset=")}
         if media_type != "application/json" or not charsets <= {"utf-8"}:

@@ -8,6 +8,9 @@ from lazyengine.core.graph import Edge, Node, On
 ALL = -1
 """A join of all links, as long as nobody has counted them."""
 
+MOST_BEYOND = 16
+"""Nodes that one may have to tell in the place of another; a larger crowd is told step by step."""
+
 Links = Sequence[Sequence[int]]
 """By node: the different nodes that its edges lead to, in order of first mention."""
 
@@ -52,7 +55,7 @@ def _walk_back(links: Links, stuck: set[int]) -> list[int]:
 
 
 def lay_out(nodes: Sequence[Node], links: Links, order: Sequence[int]) -> list[Node]:
-    """Fill in `indegree`, `repeats`, `heeds` and `joins` of nodes without loops.  Cost: nodes + edges.
+    """Fill in `indegree`, `repeats`, `heeds`, `joins` and `beyond` of nodes without loops.  Cost: nodes + edges.
 
     A node whose join is "all" comes with `ALL`, as only its indegree tells how many that is.
     """
@@ -60,8 +63,12 @@ def lay_out(nodes: Sequence[Node], links: Links, order: Sequence[int]) -> list[N
     joins = [(indegrees[node.id] or None) if node.join == ALL else node.join for node in nodes]
     repeats = _repeating(nodes, links, order, indegrees, joins)
     heeds: list[tuple[int, ...]] = [()] * len(nodes)
+    lost: list[tuple[int, ...]] = [()] * len(nodes)  # by node: whom to tell when it is not chosen
     for id in reversed(order):
         heeds[id] = tuple(target for target in links[id] if joins[target] is not None or heeds[target])
+        below = tuple(further for target in heeds[id] for further in lost[target])
+        counts = joins[id] is not None or repeats[id]
+        lost[id] = (id,) if counts or len(below) > MOST_BEYOND else below
     return [
         Node(
             node.id,
@@ -72,6 +79,7 @@ def lay_out(nodes: Sequence[Node], links: Links, order: Sequence[int]) -> list[N
             node.edges,
             heeds[node.id],
             frozenset(target for target in heeds[node.id] if joins[target] is not None),
+            {target: lost[target] for target in heeds[node.id] if lost[target] != (target,)},
             node.action,
             node.target,
             node.input,

@@ -222,9 +222,8 @@ class _Workflow:
         target = spec.get("target", "default")
         if "target" in spec and check_name(self.faults, (*path, "target"), target, "a target"):
             check_literal(self.faults, (*path, "target"), target)
-        return Node(
-            id, name, self.read_join(path, spec), 0, False, tuple(edges), (), frozenset(), action, target, parameters
-        )
+        join = self.read_join(path, spec)
+        return Node(id, name, join, edges=tuple(edges), action=action, target=target, input=parameters)
 
     def defaults_for(self, on: On, id: int) -> list[Edge]:
         """The default edges of a task that has none itself; those that lead to itself are left out."""

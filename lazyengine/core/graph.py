@@ -9,6 +9,7 @@ command     what an edge does instead of leading to a node: fail, succeed, pause
 ==========  =============================================================================================
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -55,6 +56,7 @@ class Node:
     :param repeats: it can run more than once, so its links are settled only when its last run has ended
     :param heeds: the nodes it leads to that have to know when it does *not* choose them: joins, and those above one
     :param joins: the nodes it leads to that are joins
+    :param beyond: of a heeded node that counts nothing itself: whom to tell in its place when it is not chosen
     :param action: who does the work; None waits to be completed from outside
     """
 
@@ -66,6 +68,7 @@ class Node:
     edges: tuple[Edge, ...] = ()
     heeds: tuple[int, ...] = ()
     joins: frozenset[int] = frozenset()
+    beyond: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     action: str | None = None
     target: str = "default"
     input: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,8 @@ Theory of operation:
 3. A node counts.  A join of k runs when k links are live, exactly once; with some live and too few left it fails
    without running (Mistral: `_get_join_logical_state`); with none live it never happens.  EACH runs once for every
    live edge.
-4. A node that will not run tells that it will not, but only where a join below has to know.
+4. A node that will not run tells that it will not, but only where a join below has to know; those in between that count
+   nothing themselves are passed over (`Node.beyond`).
 5. Tokens travel in waves.  `arrive` takes one wave and the slice of the graph that it reaches and gives the next; the
    caller loops until no wave is left.  So a decision reads and writes one node and those it leads to.
 6. Pure actions end as they start, within the same wave, as long as `budget` lasts.  What does not fit, and what ends
@@ -377,4 +378,4 @@ class _Work:
         chosen = self.mark((node.id, 1)).chosen
         for target in node.heeds:
             if target not in counts and not (target in node.joins and target in chosen):
-                self.wave.append(Token(target, 0))
+                self.wave.extend(Token(lost, 0) for lost in node.beyond.get(target, (target,)))

@@ -42,6 +42,7 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "edges": [[edge.on, edge.to, edge.guard, edge.message] for edge in node.edges],
         "heeds": list(node.heeds),
         "joins": sorted(node.joins),
+        "beyond": dict(node.beyond),
         "action": node.action,
         "target": node.target,
         "input": node.input,
@@ -60,6 +61,7 @@ def node_of(row: Row[Any]) -> Node:
         edges=tuple(_edge(*edge) for edge in body.get("edges", ())),
         heeds=tuple(body.get("heeds", ())),
         joins=frozenset(body.get("joins", ())),
+        beyond={int(target): tuple(lost) for target, lost in body.get("beyond", {}).items()},
         action=body.get("action"),
         target=body.get("target", "default"),
         input=body.get("input", {}),
@@ -207,6 +209,10 @@ def outcome_digest(outcome: Outcome) -> str:
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
+def late_to_json(outcome: Outcome) -> dict[str, Any]:
+    return asdict(outcome)
+
+
 def event_row(execution_id: str, event: Event) -> dict[str, Any]:
     return {
         "execution_id": execution_id,
@@ -219,5 +225,5 @@ def event_row(execution_id: str, event: Event) -> dict[str, Any]:
         "iteration": event.iteration,
         "attempt": event.attempt,
         "info": event.info,
-        "late": asdict(event.late) if event.late else None,
+        "late": late_to_json(event.late) if event.late else None,
     }

@@ -40,7 +40,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from lazyengine.core.graph import Graph, Node
 from lazyengine.core.resolve import Key
-from lazyengine.core.state import Event, ExecutionState, Header, Mark, TaskState
+from lazyengine.core.state import Event, EventKind, ExecutionState, Header, Mark, Outcome, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import (
     event_row,
@@ -48,6 +48,7 @@ from lazyengine.db.rows import (
     graph_from_json,
     graph_to_json,
     header_of,
+    late_to_json,
     mark_of,
     mark_row,
     node_of,
@@ -337,6 +338,20 @@ class Store:
     def append_history(self, execution_id: str, events: Iterable[Event]) -> None:
         """Append rows to the history; none is ever changed."""
         self.connection.execute(insert(t.history), [event_row(execution_id, event) for event in events])
+
+    def has_kept_late(self, execution_id: str, mark: Mark, outcome: Outcome) -> bool:
+        """Tell whether this late answer is in the history already; served by the index (execution_id, kind)."""
+        c = t.history.c
+        rows = self.connection.execute(
+            select(c.late).where(
+                c.execution_id == execution_id,
+                c.kind == EventKind.LATE_RESULT,
+                c.node_id == mark.node,
+                c.iteration == mark.iteration,
+                c.attempt == mark.attempt,
+            )
+        )
+        return late_to_json(outcome) in [row.late for row in rows]
 
     def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int]]:
         """Return (node, iteration, attempt) of what the decision that wrote history row `number` handed out."""

@@ -69,8 +69,8 @@ execution = Table(
     Column("definition_digest", String(64), nullable=False),
     Column("request_digest", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("info", Text),
-    Column("cause", Text),
+    Column("info", Json),
+    Column("cause", Json),
     Column("live", Integer, nullable=False),
     Column("backlog", Integer, nullable=False),
     Column("held", Integer, nullable=False),
@@ -108,7 +108,7 @@ mark = Table(
     Column("node_id", Integer, primary_key=True, autoincrement=False),
     Column("iteration", Integer, primary_key=True, autoincrement=False),
     Column("state", String(16), nullable=False),
-    Column("info", Text),
+    Column("info", Json),
     Column("attempt", Integer, nullable=False),
     Column("live", Integer, nullable=False),
     Column("dead", Integer, nullable=False),
@@ -155,10 +155,13 @@ history = Table(
     Column("node_id", Integer),
     Column("iteration", Integer),
     Column("attempt", Integer),
-    Column("info", Text),
+    Column("info", Json),
     Column("late", Json),
     **MYSQL,
 )
+
+_late = history.c.kind == "late_result"
+Index(None, history.c.execution_id, history.c.kind, postgresql_where=_late, sqlite_where=_late)
 
 outbox = Table(
     "outbox",

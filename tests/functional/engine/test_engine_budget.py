@@ -101,12 +101,12 @@ def test_many_deaths_on_the_way(dying: Engine, engine: Engine, database: Databas
 
 
 def test_dead_branches_count_as_steps(engine: Engine, dying: Engine, database: Database) -> None:
-    """A join below a long dead branch hears of it, over as many transactions as that takes."""
+    """A join below a long ladder of lost joins hears of it, over as many transactions as that takes."""
     tasks: dict[str, Any] = {
         "a": {"on-error": "d0"},
         "b": {"on-success": "j"},
-        **{f"d{k}": {"on-success": f"d{k + 1}"} for k in range(8)},
-        "d8": {"on-success": "j"},
+        **{f"d{k}": {"join": "all", "on-success": f"d{k + 1}"} for k in range(8)},
+        "d8": {"join": "all", "on-success": "j"},
         "j": {"join": 1, "on-complete": "end"},
         "end": None,
     }

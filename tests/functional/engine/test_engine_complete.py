@@ -99,10 +99,20 @@ def test_an_answer_for_another_attempt_is_stale(engine: Engine, database: Databa
         engine.complete_task(OWNER, id, success("a", "late", attempt=2))
     assert caught.value.facts["current"] == 1
     kept = history(database, id)[-1]
-    assert (kept["kind"], kept["state"], kept["node_id"], kept["attempt"]) == ("late_result", "SUCCESS", 0, 1)
+    assert (kept["kind"], kept["state"], kept["node_id"], kept["attempt"]) == ("late_result", "SUCCESS", 0, 2)
     assert kept["late"] == {"state": "SUCCESS", "result": "late", "failure": None}
     assert task_states(engine, id) == {"a": "RUNNING", "b": "PENDING"}
     assert names(engine.complete_task(OWNER, id, success("a", attempt=1)).scheduled) == ["b"]
+
+
+def test_a_late_answer_is_kept_once(engine: Engine, database: Database) -> None:
+    """Repeating it is refused alike and adds nothing; another one is kept too."""
+    id = started(engine, PAIR)
+    for result in ("late", "late", "later"):
+        with pytest.raises(errors.TaskStaleAttempt):
+            engine.complete_task(OWNER, id, success("a", result, attempt=2))
+    late = [row["late"]["result"] for row in history(database, id) if row["kind"] == "late_result"]
+    assert late == ["late", "later"]
 
 
 def test_a_task_that_was_not_handed_out_cannot_be_completed(engine: Engine, database: Database) -> None:

@@ -62,12 +62,11 @@ def test_a_superseded_decision_is_taken_again(
     assert [row["generation"] for row in history(database, id)] == [1, 1, 2, 2]
 
 
+@pytest.mark.backends("postgresql", "mysql")
 def test_a_connection_that_breaks_is_replaced(
     engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends the session in the middle of a decision: it is taken again over a new connection."""
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite has no connection that could break")
     id = started(engine, PAIR)
 
     def end_session(store: Store, *_: Any) -> None:
@@ -84,10 +83,9 @@ def test_a_connection_that_breaks_is_replaced(
     assert len(history(database, id)) == 4
 
 
+@pytest.mark.backends("postgresql", "mysql")
 def test_a_real_deadlock_is_resolved(engine: Engine, database: Database) -> None:
     """Two transactions lock two executions in opposite order: the database ends one, which then runs again."""
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     ids = [started(engine, PAIR) for _ in range(2)]
     barrier = Barrier(2)
     attempts: list[str] = []
@@ -112,10 +110,9 @@ def test_a_real_deadlock_is_resolved(engine: Engine, database: Database) -> None
     assert [engine.get_execution(OWNER, id).description for id in ids] == [f"locked first {id}" for id in ids]
 
 
+@pytest.mark.backends("postgresql")
 def test_a_real_serialization_failure_is_retried(engine: Engine, database: Database) -> None:
     """At REPEATABLE READ, PostgreSQL refuses to update what changed since the snapshot; the retry sees the change."""
-    if database.dialect != "postgresql":
-        pytest.skip("only PostgreSQL refuses so")
     id = started(engine, PAIR)
     seen: list[str] = []
 
@@ -133,12 +130,11 @@ def test_a_real_serialization_failure_is_retried(engine: Engine, database: Datab
     assert engine.get_execution(OWNER, id).description == "after changed meanwhile"
 
 
+@pytest.mark.backends("postgresql", "mysql")
 def test_a_start_that_was_beaten_by_another(
     engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same id was inserted after the look-up and before the insert: the retry answers what the other started."""
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     request = wish(PAIR, id=new_id())
     started(engine, PAIR)  # the graph is there
 

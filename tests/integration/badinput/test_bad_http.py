@@ -1,6 +1,8 @@
 """Requests that are hardly HTTP, and headers, paths and queries that mean nothing."""
 
 import json
+import socket
+import time
 
 import pytest
 
@@ -178,6 +180,21 @@ def test_a_body_that_never_comes(attacker):
     """Whoever announces a body and sends half of it is given up after a while, and holds nobody's thread for ever."""
     head = b"POST /executions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
     refused(attacker.raw(head, b'{"defin'), 400, "request.invalid", within_seconds=PATIENCE_SECONDS / 2)
+
+
+def test_bodies_that_never_come_hold_up_nobody_else(attacker):
+    """While some wait for the rest of their bodies, the bodies of others are read."""
+    head = b"POST /executions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    slow = [socket.create_connection(("127.0.0.1", attacker.port)) for _ in range(4)]
+    try:
+        for connection in slow:
+            connection.sendall(head)
+        time.sleep(0.5)
+        for _ in range(20):
+            works(attacker.post(GOOD), within_seconds=2)
+    finally:
+        for connection in slow:
+            connection.close()
 
 
 def test_two_requests_at_once(attacker):

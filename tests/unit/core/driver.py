@@ -267,7 +267,9 @@ class Driver:
             assert running or self.header.backlog, "stuck: nothing runs, nothing is left, and it is not final"
 
     def linked(self, node: int) -> set[int]:
-        return {edge.to for edge in self.nodes[node].edges if isinstance(edge.to, int)}
+        """Return whom a node may have to tell: those its edges lead to, and those beyond them."""
+        targets = {edge.to for edge in self.nodes[node].edges if isinstance(edge.to, int)}
+        return targets.union(*self.nodes[node].beyond.values())
 
     # -- what tests look at -------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ depends_on = None
 
 CLAIM_KEY = sa.text("claim_key IS NOT NULL")
 PLACE = sa.text("place IS NOT NULL")
+LATE = sa.text("kind = 'late_result'")
 OFFERED_AT = sa.text("offered_at IS NOT NULL")
 
 
@@ -39,20 +40,29 @@ def upgrade() -> None:
         sa.Column("node_id", sa.Integer(), nullable=True),
         sa.Column("iteration", sa.Integer(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=True),
-        sa.Column("info", sa.Text(), nullable=True),
+        sa.Column("info", lazyengine.db.types.Json(), nullable=True),
         sa.Column("late", lazyengine.db.types.Json(), nullable=True),
         sa.PrimaryKeyConstraint("execution_id", "number", name=op.f("pk_history")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
     )
+    with op.batch_alter_table("history", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_history_execution_id_kind"),
+            ["execution_id", "kind"],
+            unique=False,
+            postgresql_where=LATE,
+            sqlite_where=LATE,
+        )
+
     op.create_table(
         "mark",
         sa.Column("execution_id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("node_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("iteration", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("info", sa.Text(), nullable=True),
+        sa.Column("info", lazyengine.db.types.Json(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("live", sa.Integer(), nullable=False),
         sa.Column("dead", sa.Integer(), nullable=False),
@@ -113,8 +123,8 @@ def upgrade() -> None:
         sa.Column("definition_digest", sa.String(length=64), nullable=False),
         sa.Column("request_digest", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("info", sa.Text(), nullable=True),
-        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("info", lazyengine.db.types.Json(), nullable=True),
+        sa.Column("cause", lazyengine.db.types.Json(), nullable=True),
         sa.Column("live", sa.Integer(), nullable=False),
         sa.Column("backlog", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
