@@ -42,6 +42,9 @@ from lazyengine.settings import Settings
 CARRY_ON_SECONDS = 20.0
 """How long one request goes on with what its own transaction left in the backlog; the rest waits in the outbox."""
 
+BREATH_SECONDS = 0.02
+"""How long it leaves the database to others in between: SQLite lets in who asks just then, and forms no queue."""
+
 # what a caller asks for: (the event it takes, the states in which it has been done already)
 WISHES: dict[ExecutionState, tuple[ExecutionEvent, frozenset[ExecutionState]]] = {
     ExecutionState.SUSPENDED: (
@@ -307,7 +310,7 @@ class Engine:
             return needs_carrying_on(run.header)
 
         while self.database.transaction(work) and time.monotonic() < deadline:
-            pass
+            time.sleep(BREATH_SECONDS)
 
     def carry_on_everywhere(self, limit: int = 1000) -> None:
         """Carry on with the executions that a process left in the middle when it died."""

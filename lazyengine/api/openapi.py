@@ -3,6 +3,7 @@
 `api-ref/openapi.yaml` is its text; after a change of the API write it anew with `python -m lazyengine.api.openapi`.
 """
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -242,9 +243,11 @@ def _member(one: member, schemas: dict[str, Schema]) -> Schema:
         schema = {"anyOf": [schema, NULL]}
     elif one.nullable and "type" in schema:
         schema = {**schema, "type": [schema["type"], "null"]}
+    said = [one.doc] if one.doc else []
     if one.default not in (wsme.types.Unset, None) and one.always is NOTHING:
-        schema["default"] = list(one.default) if isinstance(one.default, tuple) else one.default
-    return {**schema, "description": one.doc} if one.doc else schema
+        # in words only: a generator of clients takes a member that has a default for one that is always there
+        said.append(f"If left out: {json.dumps(one.default)}.")
+    return {**schema, "description": " ".join(said)} if said else schema
 
 
 def text(described: Schema) -> str:

@@ -148,7 +148,7 @@ class ClaimRequest(Document):
     """A worker's wish for tasks."""
 
     worker = member(NAME, "Who asks.")
-    targets = optional([NAME], "Whose tasks it takes; ['default'] if left out.", default=("default",), max_items=64)
+    targets = optional([NAME], "Whose tasks it takes.", default=("default",), max_items=64)
     actions = optional([NAME], "Take tasks of these actions only.", default=None, max_items=64)
     limit = optional(Integer(1, 1000), "How many tasks at most.", default=1)
     lease_seconds = optional(

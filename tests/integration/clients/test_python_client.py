@@ -20,7 +20,7 @@ TYPES = {
     "execution_start.py": ["definition: JsonObject | str", "workflow: str | Unset = UNSET", "id: UUID | Unset = UNSET"],
     "execution_summary.py": ["output: Any | Unset = UNSET"],
     "task_success.py": ['state: Literal["SUCCESS"]', "attempt: int | Unset = UNSET", "result: Any | Unset = UNSET"],
-    "claim_request.py": ["worker: str", "targets: list[str] | Unset = UNSET", "limit: int | Unset = 1"],
+    "claim_request.py": ["worker: str", "targets: list[str] | Unset = UNSET", "limit: int | Unset = UNSET"],
 }
 """By model: the attributes whose types would betray a careless document."""
 

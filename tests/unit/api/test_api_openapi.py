@@ -107,8 +107,11 @@ def test_bounds_are_stated():
     assert start["tags"]["maxItems"] == 64
     assert (start["tags"]["items"]["minLength"], start["tags"]["items"]["maxLength"]) == (1, 255)
     assert claim["lease_seconds"]["exclusiveMinimum"] == 0
-    assert claim["limit"] == {**claim["limit"], "minimum": 1, "maximum": 1000, "default": 1}
-    assert claim["targets"]["default"] == ["default"]
+    assert claim["limit"] == {**claim["limit"], "minimum": 1, "maximum": 1000}
+    assert claim["targets"]["description"].endswith('If left out: ["default"].')
+    assert not any(
+        "default" in member for schema in schemas().values() for member in schema.get("properties", {}).values()
+    )
     assert schemas()["ExecutionStart"]["additionalProperties"] is False
     assert schemas()["ExecutionChange"]["minProperties"] == 1
 
