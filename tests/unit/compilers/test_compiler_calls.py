@@ -1,10 +1,6 @@
 """The short form of a call (Mistral: lang/v2/base.py, _parse_cmd_and_input)."""
 
-import json
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lazyengine.compilers.calls import CallError, parse_call
 
@@ -71,29 +67,3 @@ def test_long_runs_cost_no_more_than_their_length(tail):
             parse_call(text)
         except CallError as error:
             assert len(str(error)) < 100  # noqa: PT017
-
-
-@settings(derandomize=True, max_examples=60, deadline=None)
-@given(st.text(st.sampled_from("ab =()\"'[]{},:-1.\\n\0\ud800ü"), max_size=20))
-def test_any_text_is_a_call_or_not(text):
-    try:
-        name, parameters = parse_call(text)
-    except CallError:
-        return
-    assert name
-    assert all(isinstance(key, str) for key in parameters)
-
-
-@settings(derandomize=True, max_examples=20, deadline=None)
-@given(
-    st.dictionaries(
-        st.text(st.sampled_from("abc-_9"), min_size=1),
-        st.one_of(st.booleans(), st.integers(), st.none(), st.text(st.characters(exclude_characters='"'), max_size=9)),
-        max_size=5,
-    )
-)
-def test_what_is_written_is_read_back(parameters):
-    written = {key: f'"{value}"' if isinstance(value, str) else json.dumps(value) for key, value in parameters.items()}
-    text = " ".join(f"{key}={value}" for key, value in written.items())
-    assert parse_call(f"do {text}") == ("do", parameters)
-    assert parse_call(f"do({text.replace(' ', ', ')})")[0] == "do"

@@ -3,8 +3,6 @@
 import pytest
 import yaml
 from compiling import compiled, fault_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lazyengine.compilers import document
 from lazyengine.compilers.document import read
@@ -175,18 +173,3 @@ def test_long_texts_cannot_be_multiplied(monkeypatch):
     monkeypatch.setattr(document, "MOST_ALIASED", 1000)
     assert read(f"a: &a {'x' * 900}\nb: {'y' * 900}\nc: *a")
     assert "aliases stand for at most 1000" in fault_of(f"a: &a {'x' * 501}\nb: [*a, *a]")[1]
-
-
-texts = st.text(st.sampled_from("ab1.:-#'\" \n~<=é😀"), max_size=4)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts | st.integers(), inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@settings(derandomize=True, max_examples=25, deadline=None)
-@given(st.dictionaries(texts, values, max_size=4), st.booleans())
-def test_it_reads_what_pyyaml_writes(value, flow):
-    text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True, sort_keys=False)
-    assert read(text) == value
