@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,7 @@ class Generated(SphinxDirective):
     def document(self) -> dict[str, Any]:
         path = Path(self.env.srcdir) / "openapi.yaml"
         self.env.note_dependency(str(path))
-        document: dict[str, Any] = yaml.safe_load(path.read_text())
-        return document
+        return read(path)
 
 
 class Operations(Generated):
@@ -104,6 +104,12 @@ class StateTable(Generated):
         transitions = getattr(state, f"{self.arguments[0].upper()}_TRANSITIONS")
         rows = [(f"``{before}``", f"*{event}*", f"``{after}``") for (before, event), after in transitions.items()]
         yield from table(("From", "Event", "To"), rows)
+
+
+@cache
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    return document
 
 
 def subclasses(of: type) -> Iterator[Any]:
