@@ -4,9 +4,7 @@
 """
 
 import json
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import wsme.types
@@ -260,9 +258,3 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-if __name__ == "__main__":
-    from lazyengine.api.app import document as current
-
-    Path(sys.argv[1]).write_text(text(dict(current())))

@@ -23,7 +23,7 @@ def schemas():
 
 
 def test_the_file_is_the_document():
-    assert FILE.read_text() == openapi.text(document()), "run: python -m lazyengine.api.openapi > api-ref/openapi.yaml"
+    assert FILE.read_text() == openapi.text(document()), "run: python -m lazyengine.api api-ref/openapi.yaml"
     assert yaml.safe_load(FILE.read_text()) == document()
 
 

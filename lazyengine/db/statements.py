@@ -1,0 +1,109 @@
+"""The statements of a decision, built once.
+
+In the order of a completion; each is served by a primary key:
+
+=====================  ========================================================================
+lock_execution         SELECT … FROM execution WHERE id = ? AND owner = ? FOR UPDATE
+node_named             SELECT … FROM node WHERE graph_id = ? AND name = ?       (unique key)
+runs_of                SELECT … FROM mark WHERE execution_id = ? AND node_id = ? AND iteration …
+nodes                  SELECT … FROM node WHERE graph_id = ? AND id IN (…)      (once a wave)
+marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id IN (…) AND iteration = 1
+save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
+append_history         INSERT INTO history …
+save_header            UPDATE execution SET … WHERE id = ?
+graph_head             SELECT … FROM graph WHERE id = ?                          (only at the end)
+=====================  ========================================================================
+"""
+
+from typing import Any
+
+from sqlalchemy import Insert, and_, bindparam, case, func, or_, select, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from lazyengine.db import tables as t
+
+HEADER = ("state", "info", "cause", "live", "backlog", "held", "unhandled", "cancelled", "generation", "events")
+LARGE = ("input", "output")
+CARRY_ON = "carry_on"
+"""Kind of an outbox row: the execution's backlog is to be worked off."""
+
+_execution = t.execution.c
+_mark = t.mark.c
+
+LOCK_EXECUTION = (
+    select(*(column for column in _execution if column.name not in LARGE))
+    .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
+    .with_for_update()
+)
+NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.node.c.name == bindparam("name"))
+NODES = select(t.node).where(
+    t.node.c.graph_id == bindparam("graph_id"), t.node.c.id.in_(bindparam("ids", expanding=True))
+)
+SMALL_MARK = [column for column in _mark if column.name not in ("result", "failure")]
+MARKS = select(*SMALL_MARK).where(
+    _mark.execution_id == bindparam("execution_id"),
+    _mark.node_id.in_(bindparam("ids", expanding=True)),
+    _mark.iteration == 1,
+)
+_newest = t.mark.alias("newest")
+RUNS_OF = select(*SMALL_MARK).where(
+    _mark.execution_id == bindparam("execution_id"),
+    _mark.node_id == bindparam("node_id"),
+    or_(
+        _mark.iteration == 1,
+        _mark.iteration
+        == func.coalesce(
+            bindparam("iteration", type_=_mark.iteration.type),
+            select(func.max(_newest.c.iteration))
+            .where(_newest.c.execution_id == bindparam("execution_id"), _newest.c.node_id == bindparam("node_id"))
+            .scalar_subquery(),
+        ),
+    ),
+)
+BACKLOG = (
+    select(*SMALL_MARK)
+    .where(_mark.execution_id == bindparam("execution_id"), _mark.place.is_not(None))
+    .order_by(_mark.place)
+    .limit(bindparam("limit"))
+)
+_guarded = update(t.execution).where(
+    _execution.id == bindparam("execution_id"), _execution.generation == bindparam("before")
+)
+SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
+SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
+KEPT = {"execution_id", "node_id", "iteration", "action", "target", "created_at"}  # never change once written
+HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress"}  # the claim's, not the decision's
+
+
+def _save_marks(dialect: str) -> Insert:
+    """Build the upsert of marks.
+
+    A result once stored stays where a later decision has none, and a task stays on offer, or off it, unless this
+    decision hands out another attempt or ends it: a claim may have come in between.
+    """
+    names = [column.name for column in t.mark.c if column.name not in HOLDERS]
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    statement: Any
+    if dialect == "mysql":
+        statement = mysql_insert(t.mark).values(values)
+        new = statement.inserted
+    else:
+        statement = (postgresql_insert if dialect == "postgresql" else sqlite_insert)(t.mark).values(values)
+        new = statement.excluded
+    # MySQL assigns from left to right: what compares with the old state has to come before the state
+    changes: dict[str, Any] = {
+        "offered_at": case(
+            (and_(new.state == _mark.state, new.attempt == _mark.attempt), _mark.offered_at), else_=new.offered_at
+        )
+    }
+    for name in ("outcome_digest", "result", "failure"):
+        changes[name] = func.coalesce(new[name], _mark[name])
+    changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
+    if dialect == "mysql":
+        return statement.on_duplicate_key_update(list(changes.items()))  # type: ignore[no-any-return]
+    return statement.on_conflict_do_update(index_elements=list(t.mark.primary_key), set_=changes)  # type: ignore[no-any-return]
+
+
+SAVE_MARKS = {dialect: _save_marks(dialect) for dialect in ("sqlite", "postgresql", "mysql")}
