@@ -69,12 +69,20 @@ def test_one_command_sets_up_and_serves(served):
 
 def test_session_drives_the_diamond_through_a_kill(copy):
     """The pasted session ends in SUCCESS although every process is killed in its middle."""
-    ended = subprocess.run(
-        ["bash"], input=SESSION, cwd=copy, env=ENVIRON, capture_output=True, text=True, timeout=120, check=False
+    pipe = subprocess.PIPE
+    bash = subprocess.Popen(
+        ["bash"], cwd=copy, env=ENVIRON, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
-    assert '"replayed":true' in ended.stdout.replace(" ", ""), ended.stdout + ended.stderr
-    last = ended.stdout.strip().rsplit('{"id"', 1)[-1]
-    assert '"state":"SUCCESS"' in last, ended.stdout + ended.stderr
+    try:
+        said, errors = bash.communicate(SESSION, timeout=120)
+    finally:
+        subprocess.run(
+            ["pkill", "-KILL", "-s", str(bash.pid)], check=False
+        )  # what the session left behind, if anything
+    assert bash.returncode == 0, said + errors
+    assert '"replayed":true' in said.replace(" ", ""), said + errors
+    last = said.strip().rsplit('{"id"', 1)[-1]
+    assert '"state":"SUCCESS"' in last, said + errors
 
 
 def test_gate_runs_the_test_command():
