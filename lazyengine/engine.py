@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lazyengine import errors
-from lazyengine.compilers.workflow import compile_definition, definition_digest
+from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core import resolve
 from lazyengine.core.graph import Graph
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState, Header
+from lazyengine.dataflow import DataFlow, input_at_start, variables_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
@@ -38,6 +39,7 @@ from lazyengine.records import (
 from lazyengine.reports import beat, report_outcome
 from lazyengine.resolution import Resolution, needs_carrying_on
 from lazyengine.settings import Settings
+from lazyengine.workflows import Workflows
 
 CARRY_ON_SECONDS = 20.0
 """How long one request goes on with what its own transaction left in the backlog; the rest waits in the outbox."""
@@ -56,7 +58,7 @@ WISHES: dict[ExecutionState, tuple[ExecutionEvent, frozenset[ExecutionState]]] =
 }
 
 
-class Engine:
+class Engine(Workflows):
     """The workflow engine over one database.  It has no state of its own: any number may serve the same database.
 
     Every verb raises `DatabaseBusy` or `DatabaseUnavailable` when the database does not let it through.
@@ -66,6 +68,7 @@ class Engine:
         self, database: Database, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.database, self.settings, self.clock = database, settings, clock
+        self.evaluator = Evaluator(settings)
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
@@ -75,28 +78,28 @@ class Engine:
         Repeating a start with the same `start.id` and digest answers again what was committed.
 
         :raises DefinitionInvalid: with every fault found
+        :raises WorkflowNotFound: the definition has no such workflow, or none is stored
         :raises InputInvalid: the input does not fit what the workflow declares
         :raises ExecutionIdInUse: another request took this id
         """
-        default_action = start.params.get("default_action", self.settings.default_action)
-        digest = definition_digest(start.definition, start.workflow, default_action)
-        compiled = None
-        if self.database.snapshot(lambda store: store.find_graph(digest)) is None:
-            compiled = compile_definition(start.definition, start.workflow, default_action, self.settings.max_tasks)
+        runnable = self.find_runnable(owner, start)
         execution_id = start.id or str(uuid.uuid4())
 
-        def work(store: Store) -> tuple[Started, Header]:
+        def work(store: Store) -> tuple[Started, Header] | None:
             known = store.request_digest(owner, execution_id)
             if known is not None:
                 return self._started_before(store, owner, start, execution_id, known)
-            graph_id, graph = store.find_graph(digest) or (None, None)
+            if runnable is None:
+                return None  # what had taken the id is gone by now
+            graph_id, graph = store.find_graph(runnable.digest) or (None, None)
             if graph_id is None or graph is None:
-                assert compiled is not None  # a graph is never deleted
-                graph, nodes = compiled
-                graph_id = store.add_graph(digest, graph, nodes)
-            execution = self._new(execution_id, graph, digest, start)
-            store.add_execution(owner, graph_id, execution, start.digest, start.traceparent)
-            run = self._resolution(store, execution_id, graph_id, Header(), start.traceparent)
+                assert runnable.compiled is not None  # a graph is never deleted
+                graph, nodes = runnable.compiled
+                graph_id = store.add_graph(runnable.digest, graph, nodes)
+            execution = self._new(execution_id, graph, runnable.document, start)
+            variables = variables_at_start(self.evaluator, graph, execution)
+            store.add_execution(owner, graph_id, execution, start.digest, start.traceparent, graph.publishes, variables)
+            run = self._resolution(store, execution_id, graph_id, Header(), graph.publishes, start.traceparent)
             run.follow(resolve.begin(run.header, graph.roots, run.now))
             run.settle()
             run.save()
@@ -104,7 +107,10 @@ class Engine:
             assert created is not None
             return Started(created, run.handed_out_after(1), created=True), run.header
 
-        started, header = self.database.transaction(work)
+        answer = self.database.transaction(work)
+        if answer is None:
+            return self.start_execution(owner, start)
+        started, header = answer
         if needs_carrying_on(header):
             self.carry_on(owner, execution_id)
             return Started(self.get_execution(owner, execution_id), started.scheduled, started.created)
@@ -130,7 +136,7 @@ class Engine:
             updated_at=now,
             finished_at=None,
             generation=0,
-            input=graph.input | start.input,
+            input=input_at_start(self.evaluator, graph, start),
         )
 
     def _started_before(
@@ -329,13 +335,16 @@ class Engine:
         locked = store.lock_execution(owner, execution_id)
         if locked is None:
             raise errors.ExecutionNotFound(execution_id=execution_id)
-        return self._resolution(store, execution_id, locked.graph_id, locked.header, locked.row.traceparent)
+        return self._resolution(
+            store, execution_id, locked.graph_id, locked.header, locked.row.has_data, locked.row.traceparent
+        )
 
     def _resolution(
-        self, store: Store, execution_id: str, graph_id: int, header: Header, traceparent: str | None
+        self, store: Store, execution_id: str, graph_id: int, header: Header, has_data: bool, traceparent: str | None
     ) -> Resolution:
         budget = self.settings.steps_per_transaction
-        return Resolution(store, execution_id, graph_id, header, self.clock(), budget, traceparent)
+        flow = DataFlow(store, execution_id, graph_id, has_data, self.evaluator)
+        return Resolution(store, execution_id, graph_id, header, self.clock(), budget, flow, traceparent)
 
 
 def _graph_of(store: Store, owner: str, execution_id: str) -> tuple[int, ExecutionState]:

@@ -102,10 +102,29 @@ class InputInvalid(LazyEngineError):
 
 
 class WorkflowNotFound(LazyEngineError):
-    """No workflow '{workflow}' in the definition, which has: {known}."""
+    """No workflow '{workflow}' {where}."""
 
     status = 404
     code = "workflow.not_found"
+
+    @classmethod
+    def in_definition(cls, workflow: str, known: list[str]) -> "WorkflowNotFound":
+        return cls(
+            workflow=workflow, where="in the definition, which has: " + ", ".join(f"'{name}'" for name in known[:20])
+        )
+
+    @classmethod
+    def stored(cls, workflow: str, namespace: str = "", revision: int | None = None) -> "WorkflowNotFound":
+        which = f" as revision {revision}" if revision is not None else ""
+        place = f" in namespace '{namespace}'" if namespace else ""
+        return cls(workflow=workflow, where=f"is stored{which}{place}; GET /workflows lists those there are")
+
+
+class WorkflowExists(LazyEngineError):
+    """A workflow '{workflow}' is stored already with another definition; PUT /workflows makes a new revision of it."""
+
+    status = 409
+    code = "workflow.exists"
 
 
 # -- executions -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from lazyengine.core.context import Context
 from lazyengine.core.state import ExecutionState, Failure, Outcome, TaskState
 
 T = TypeVar("T")
@@ -18,15 +19,17 @@ T = TypeVar("T")
 class Start:
     """A wish to start an execution.
 
-    :param definition: the text (YAML) or the document of a workflow definition
-    :param workflow: which workflow of the definition; None where it has only one
+    :param definition: the text (YAML) or the document of a workflow definition; None starts a stored workflow
+    :param workflow: which workflow of the definition, None where it has only one; or the stored workflow
+    :param namespace: where to look for the stored workflow first; then in the default one, ''
     :param id: chosen by the caller, or None
     :param digest: of the whole request as it was sent: the same id with another digest is refused
     """
 
-    definition: str | dict[str, Any]
+    definition: str | dict[str, Any] | None
     digest: str
     workflow: str | None = None
+    namespace: str = ""
     input: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     id: str | None = None
@@ -95,6 +98,24 @@ class TaskQuery:
     marker: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkflowQuery:
+    """Which stored workflows to list; `marker` is (namespace, name) of the last one seen, in that order."""
+
+    namespace: str | None = None
+    limit: int = 100
+    marker: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """What the data flow leaves at a run: what it sees, its input where that had expressions, what it published."""
+
+    context: Context | None = None
+    input: dict[str, Any] | None = None
+    published: dict[str, Any] | None = None
+
+
 # -- answered ---------------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +161,7 @@ class Task:
     input: dict[str, Any] | None = None
     result: Any = None
     failure: Failure | None = None
+    published: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,48 @@ class Reported:
     scheduled: tuple[Assignment, ...] = ()
     replayed: bool = False
     cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredInput:
+    """An input of a workflow; one that is not required has a default."""
+
+    name: str
+    required: bool
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a workflow says of itself."""
+
+    name: str
+    input: tuple[DeclaredInput, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """A revision of a stored workflow; `definition` is None where a list left it out.
+
+    :param definition_digest: of the whole definition that it was stored with
+    """
+
+    namespace: str
+    revision: int
+    definition_digest: str
+    created_at: datetime
+    declaration: Declaration
+    definition: str | dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowsStored:
+    """The answer to a wish to store a definition; `created` is False where nothing was new."""
+
+    workflows: tuple[StoredWorkflow, ...]
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)

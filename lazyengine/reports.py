@@ -33,7 +33,7 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     if verdict is Verdict.REPEATED:
         return _answer(run, node, mark, row, report, replayed=True)
     if verdict is Verdict.ACCEPTED:
-        run.follow(resolve.complete(run.slice(), key, report.outcome, run.now))
+        run.follow(resolve.complete(run.slice(), key, report.outcome, run.now, run.flow))
         return _answer(run, node, run.marks[key], row, report, replayed=False)
     meant = replace(mark, attempt=report.attempt or mark.attempt)
     late = verdict in (Verdict.STALE, Verdict.TOO_LATE)
@@ -58,14 +58,14 @@ def _find(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | No
 
 def _same(mark: Mark, row: Any, report: Report) -> bool:
     if mark.outcome is not None:  # ended earlier in this transaction
-        return outcome_digest(mark.outcome) == outcome_digest(report.outcome)
+        return outcome_digest(mark.reported or mark.outcome) == outcome_digest(report.outcome)
     return row is not None and row.outcome_digest == outcome_digest(report.outcome)
 
 
 def _answer(run: Resolution, node: Node, mark: Mark, row: Any, report: Report, replayed: bool) -> Answer:
     assert mark.finished_event is not None
     scheduled = run.handed_out_after(mark.finished_event)
-    task = task_of(run.execution_id, node, mark, row, report.outcome)
+    task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, run.flow.data_of(node, mark))
     return lambda status: Reported(task, status, scheduled, replayed)
 
 

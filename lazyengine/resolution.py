@@ -1,14 +1,26 @@
 """The shell around the core, for one execution in one transaction: load what a decision needs, save what it says."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
 from lazyengine.core import resolve
-from lazyengine.core.graph import Node
-from lazyengine.core.resolve import Decision, Key, Slice, Token
-from lazyengine.core.state import FINAL_EXECUTION_STATES, Event, ExecutionState, Header, Mark, TaskState
+from lazyengine.core.graph import Key, Node
+from lazyengine.core.host import Refused
+from lazyengine.core.resolve import Decision, Slice, Token
+from lazyengine.core.state import (
+    FINAL_EXECUTION_STATES,
+    INFO_LENGTH,
+    Event,
+    EventKind,
+    ExecutionState,
+    Header,
+    Mark,
+    TaskState,
+)
+from lazyengine.dataflow import DataFlow
 from lazyengine.db.store import Store
 from lazyengine.records import Assignment, ExecutionStatus
 
@@ -23,11 +35,11 @@ class Resolution:
 
     def __init__(
         self, store: Store, execution_id: str, graph_id: int, header: Header, now: datetime, budget: int,
-        traceparent: str | None = None,
+        flow: DataFlow, traceparent: str | None = None,
     ) -> None:  # fmt: skip
         self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
         self.before = self.header = header
-        self.now, self.budget, self.traceparent = now, budget, traceparent
+        self.now, self.budget, self.flow, self.traceparent = now, budget, flow, traceparent
         self.nodes: dict[int, Node] = {}
         self.marks: dict[Key, Mark] = {}
         self.changed: dict[Key, Mark] = {}
@@ -73,7 +85,7 @@ class Resolution:
         while decision.wave:
             waves += 1
             self.load_wave(decision.wave, READ_AHEAD if waves > 2 else 0)
-            decision = resolve.arrive(self.slice(), decision.wave, self.now, budget=self.budget)
+            decision = resolve.arrive(self.slice(), decision.wave, self.now, self.flow, self.budget)
             self._take(decision)
 
     def unfold(self) -> None:
@@ -84,7 +96,7 @@ class Resolution:
         self.load_nodes(ids)
         self.load_marks(ids)
         self.budget -= len(backlog)
-        self.follow(resolve.unfold(self.slice(), backlog, self.now))
+        self.follow(resolve.unfold(self.slice(), backlog, self.now, self.flow))
 
     def settle(self) -> None:
         """Close the books once all decisions are taken."""
@@ -102,10 +114,12 @@ class Resolution:
     def save(self) -> ExecutionStatus:
         """Write everything that was decided, and return how the execution stands."""
         if self.header == self.before:
-            over = self.header.state in FINAL_EXECUTION_STATES
-            return self._status(self.store.output(self.execution_id) if over else None)
+            was_over = self.header.state in FINAL_EXECUTION_STATES
+            return self._status(self.store.output(self.execution_id) if was_over else None)
+        over = self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES
+        output = self._output() if over else None
         if self.changed:
-            self.store.save_marks(self.execution_id, self.changed, self.nodes, self.now)
+            self.store.save_marks(self.execution_id, self.changed, self.nodes, self.flow.changed(), self.now)
         if self.events:  # telling a join that still waits leaves none
             self.store.append_history(self.execution_id, self.events)
         if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
@@ -113,8 +127,8 @@ class Resolution:
         elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
             self.store.clear_backlog_note(self.execution_id)
         ended = {}
-        if self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES:
-            ended["output"] = self._output()
+        if over:
+            ended["output"] = output
             if self.header.state is ExecutionState.CANCELLED:
                 self.store.withdraw(self.execution_id)
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
@@ -123,11 +137,27 @@ class Resolution:
     def _status(self, output: Any) -> ExecutionStatus:
         return ExecutionStatus(self.execution_id, self.header.state, output)
 
-    def _output(self) -> Any:
+    def _output(self) -> dict[str, Any]:
         """Mistral: `engine/workflows.py`, `_succeed_workflow`, `_fail_workflow` and `_cancel_workflow`."""
+        graph = self.store.graph_head(self.graph_id)
         if self.header.state is ExecutionState.SUCCESS:
-            return self.store.graph_head(self.graph_id).output or {}
-        return {"result": self.header.info}
+            try:
+                return self.flow.output(graph.output)
+            except Refused as refused:
+                self._fail_after_all(f"The output cannot be evaluated: {refused}"[:INFO_LENGTH])
+        output: dict[str, Any] = {"result": self.header.info}
+        if self.header.state is ExecutionState.FAILURE:
+            try:
+                output |= self.flow.output(graph.output_on_error)
+            except Refused as refused:
+                output["output_on_error"] = str(refused)
+        return output
+
+    def _fail_after_all(self, info: str) -> None:
+        """Turn the success that this transaction decided on into a failure, before it is saved."""
+        self.header = replace(self.header, state=ExecutionState.FAILURE, info=info)
+        at = max(i for i, event in enumerate(self.events) if event.kind is EventKind.EXECUTION)
+        self.events[at] = replace(self.events[at], state=ExecutionState.FAILURE, info=info)
 
     # -- answer -------------------------------------------------------------------------------------------------------
 
@@ -151,7 +181,7 @@ class Resolution:
             attempt=attempt,
             action=node.action,
             target=node.target,
-            input=node.input,
+            input=self.flow.input_of(node, (node.id, iteration)),
             traceparent=self.traceparent,
         )
 

@@ -28,6 +28,10 @@ class Settings:
     :param max_tasks: a workflow with more tasks is refused
     :param steps_per_transaction: how many pure actions and dead tasks one transaction works off
     :param busy_timeout_seconds: how long one request may wait for the database
+    :param expression_timeout_seconds: what the expressions of one decision may take, before they fail
+    :param expression_memory_bytes: memory that an expression may take
+    :param expression_result_bytes: size of the JSON that the expressions of one value may give
+    :param expression_processes: evaluators that each worker keeps ready; more are started while these are busy
     :param log_level: debug, info, warning or error
     """
 
@@ -43,6 +47,10 @@ class Settings:
     max_tasks: int = 100_000
     steps_per_transaction: int = 1_000
     busy_timeout_seconds: float = 20.0
+    expression_timeout_seconds: float = 2.0
+    expression_memory_bytes: int = 256 * 1024 * 1024
+    expression_result_bytes: int = 8 * 1024 * 1024
+    expression_processes: int = 2
     log_level: str = "info"
 
 

@@ -1,7 +1,7 @@
 """The bodies that the service answers with; each shows a record of the engine."""
 
 from lazyengine.api.document import Document, member, optional
-from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number
+from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number, TextOrObject
 from lazyengine.core.state import ExecutionState, TaskState
 
 EXECUTION_STATE = Choice.of(ExecutionState)
@@ -119,7 +119,7 @@ class TaskSummary(Document):
     action = member(WORDS, "What it does; null leaves it to the caller.", nullable=True)
     target = member(WORDS, "Who does it.")
     failure = member(Failure, nullable=True)
-    published = member(JSON_OBJECT, always={})
+    published = member(JSON_OBJECT, "Variables that it published.")
     attempt = member(COUNT, "0 until it is handed out.")
     progress = member(Number(0, 1), "As its worker reported.", nullable=True)
     claimed_by = member(WORDS, "The worker that holds it.", nullable=True)
@@ -181,6 +181,60 @@ class Claimed(Document):
     """The tasks that are the worker's now."""
 
     tasks = member([Assignment], source="entries")
+
+
+class WorkflowInput(Document):
+    """An input that a workflow declares."""
+
+    name = member(WORDS)
+    required = member(Flag(), "It has no default.")
+    default = member(JSON, "What it is when it is not given.", nullable=True)
+
+
+class WorkflowSummary(Document):
+    """A revision of a stored workflow, without the definition."""
+
+    name = member(WORDS, source="declaration.name")
+    namespace = member(WORDS, "The default namespace has the empty name.")
+    revision = member(COUNT, "From 1; each replacement by another definition counts one up.")
+    definition_digest = member(WORDS, "SHA-256 of the definition, in hexadecimal; executions of it have the same.")
+    input = member([WorkflowInput], source="declaration.input")
+    tags = member([WORDS], source="declaration.tags")
+    description = member(WORDS, source="declaration.description")
+    created_at = member(TIME, "When this revision was stored.")
+
+
+class Workflow(WorkflowSummary):
+    """A revision of a stored workflow."""
+
+    definition = member(TextOrObject(), "The whole definition that it was stored with, as it was given.")
+
+
+class StoredWorkflows(Document):
+    """The workflows of a definition as they are stored now, in its order."""
+
+    workflows = member([WorkflowSummary])
+
+
+class WorkflowList(Document):
+    """One page of stored workflows, the newest revision of each."""
+
+    workflows = member([WorkflowSummary], source="entries")
+    links = member([Link], "Has a link next unless this is the last page.")
+
+
+class DefinitionFault(Document):
+    """One thing that is wrong with a definition."""
+
+    path = member(WORDS, "Where: a JSON Pointer (RFC 6901) into the definition.")
+    message = member(WORDS)
+
+
+class Validation(Document):
+    """What is wrong with a definition."""
+
+    valid = member(Flag(), "Its workflows can run.")
+    faults = member([DefinitionFault], "Every fault that was found, up to 100.")
 
 
 class Version(Document):

@@ -17,13 +17,14 @@ from lazyengine.api.root import Root
 from lazyengine.api.service import Service
 from lazyengine.api.tasks import Tasks
 from lazyengine.api.waiting import Waiting
+from lazyengine.api.workflows import Workflows
 from lazyengine.auth import Authenticator
 from lazyengine.settings import Settings
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-CONTROLLERS = (Executions, Tasks, Claims, Service)
+CONTROLLERS = (Executions, Tasks, Claims, Workflows, Service)
 
 
 def operations() -> list[Operation]:
@@ -44,7 +45,14 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     """
     # Whoever waits leaves at least half of the threads to those who work.
     waiting = Waiting(settings.threads // 2)
-    root = Root((Executions(engine, waiting), Tasks(engine), Claims(engine, waiting), Service(engine, document())))
+    controllers = (
+        Executions(engine, waiting),
+        Tasks(engine),
+        Claims(engine, waiting),
+        Workflows(engine),
+        Service(engine, document()),
+    )
+    root = Root(controllers)
     open_paths = frozenset(operation.path for operation in operations() if operation.open)
     # Pecan's own make_app would put two middlewares and the process-wide configuration around this.
     app: App = pecan.Pecan(

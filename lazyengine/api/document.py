@@ -65,6 +65,9 @@ class Document(wsme.types.Base):  # type: ignore[misc]
     _at_least_one: ClassVar[bool] = False
     """Of a request: an empty object means nothing and is refused."""
 
+    _one_of: ClassVar[tuple[str, ...]] = ()
+    """Of a request: it has to have at least one of these."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         # WSME would read the source file to learn the order of the members.
         order = (name for base in reversed(cls.__mro__) for name, a in vars(base).items() if isinstance(a, member))

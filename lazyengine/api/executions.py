@@ -24,6 +24,7 @@ from lazyengine.errors import (
     ExecutionNotFinished,
     ExecutionNotFound,
     InputInvalid,
+    RequestInvalid,
     WorkflowNotFound,
 )
 from lazyengine.records import Execution, ExecutionQuery, Start
@@ -79,8 +80,8 @@ class Executions:
     def start_execution(self, request: Request, body: requests.ExecutionStart) -> Answer:
         """Start an execution.
 
-        Compiles the definition, creates the execution, works out the first batch of tasks and schedules it, in one
-        transaction.  With an `id`, the request can be repeated safely.
+        Compiles the definition, or takes the newest revision of a stored workflow, creates the execution, works out the
+        first batch of tasks and schedules it, in one transaction.  With an `id`, the request can be repeated safely.
         """
         started = self._engine.start_execution(request.owner, start_of(request, body))
         location = f"{request.application_url}/executions/{started.execution.id}"
@@ -151,15 +152,23 @@ class Executions:
 
 
 def start_of(request: Request, body: requests.ExecutionStart) -> Start:
-    """Make the engine's wish of a body; its digest tells whether a later request with the same id is the same."""
+    """Make the engine's wish of a body; its digest tells whether a later request with the same id is the same.
+
+    :raises RequestInvalid: a namespace for a definition that is given
+    """
+    if "definition" in request.document and "namespace" in request.document:
+        raise RequestInvalid(
+            reason="'/namespace' is for a stored workflow; leave out the definition, or the namespace."
+        )
     canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
     params = {
         name: value for name in ("env", "default_action") if (value := getattr(body.params, name, Unset)) is not Unset
     }
     return Start(
-        definition=body.definition,
+        definition=None if body.definition is Unset else body.definition,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
         workflow=body.workflow or None,
+        namespace=body.namespace,
         input=body.input or {},
         params=params,
         id=body.id or None,

@@ -29,6 +29,7 @@ EVERYWHERE = (errors.ResourceNotFound, errors.MethodNotAllowed)
 ANY_OPERATION = (errors.RequestInvalid, errors.NotAcceptable, LazyEngineError)
 WITH_BODY = (errors.RequestTooLarge, errors.UnsupportedMediaType)
 TAGS = {
+    "workflows": "Stored definitions.",
     "executions": "Runs of a workflow.",
     "tasks": "The steps of an execution.",
     "claims": "How workers fetch tasks.",
@@ -131,6 +132,8 @@ def _tag(operation: Operation) -> str:
         return "service"
     if operation.path == "/tasks/claim":
         return "claims"
+    if operation.path.startswith("/workflows"):
+        return "workflows"
     return "tasks" if "/tasks" in operation.path else "executions"
 
 
@@ -228,6 +231,8 @@ def _members(datatype: type[Document], schemas: dict[str, Schema]) -> Schema:
     }
     if not schema["required"]:
         del schema["required"]
+    if datatype._one_of:  # in words only: generators of clients take an anyOf for the whole type
+        schema["description"] += f" It has at least one of {', '.join(datatype._one_of)}."
     if datatype._at_least_one:
         schema["minProperties"] = 1
     return schema

@@ -186,6 +186,8 @@ def _document_reader(datatype: type[Document]) -> Reader:
         for name in required:
             if name not in value:
                 raise Misfit(f"has to have the member '{name}'")
+        if datatype._one_of and not any(name in value for name in datatype._one_of):
+            raise Misfit(f"has to have the member {' or '.join(map(repr, datatype._one_of))}")
         if datatype._at_least_one and not value:
             raise Misfit(at_least_one)
         return document

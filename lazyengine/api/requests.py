@@ -22,6 +22,8 @@ MAX_BATCH = 1_000
 NAME = Text(255)
 ATTEMPT = Integer(1)
 DESCRIPTION = Text(4096, min_length=0)
+NAMESPACE = Name(min_length=0)
+DEFINITION = TextOrObject()
 
 NOT_YET = "is not supported yet"
 
@@ -39,14 +41,33 @@ class ExecutionStart(Document):
     """A wish to start an execution."""
 
     _planned: ClassVar = {"notify": NOT_YET}
+    _one_of = ("definition", "workflow")
 
-    definition = member(TextOrObject(), "The workflow definition: its YAML text, or the same document as an object.")
-    workflow = optional(NAME, "Which workflow of the definition; may be left out where it has only one.")
+    definition = optional(DEFINITION, "A definition to run. Without it, a stored workflow is started.")
+    workflow = optional(
+        NAME, "Which workflow of the definition, unless it has only one; or the stored workflow to start, as it is now."
+    )
+    namespace = optional(
+        NAMESPACE, "Where the stored workflow is looked for, before the default namespace.", default=""
+    )
     input = optional(JSON_OBJECT, "The workflow's input.")
     params = optional(ExecutionParams)
     id = optional(UUID, "Chosen by the caller: repeating the request with it starts nothing twice.")
     description = optional(DESCRIPTION, "For people.", default="")
     tags = optional([NAME], "To find it again.", default=(), max_items=64)
+
+
+class WorkflowDefinition(Document):
+    """A definition whose workflows are to be stored."""
+
+    definition = member(DEFINITION, "Its YAML text, or the same document as an object.")
+    namespace = optional(NAMESPACE, "Where to store them; the default namespace has the empty name.", default="")
+
+
+class WorkflowCandidate(Document):
+    """A definition to be checked."""
+
+    definition = member(DEFINITION, "Its YAML text, or the same document as an object.")
 
 
 class ExecutionChange(Document):

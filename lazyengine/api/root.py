@@ -37,23 +37,25 @@ class Routes:
         if method == "GET":
             methods["HEAD"] = exposed
 
-    def find(self, path: str) -> tuple[dict[str, Any], list[str]]:
-        """Find the methods of a path, and its variable segments; a literal segment goes before a variable one.
+    def find(self, path: str) -> dict[str, tuple[Any, list[str]]]:
+        """Find what answers at a path: by method, the operation and the variable segments.
+
+        A literal segment goes before a variable one, method by method: POST /workflows/validate checks a definition,
+        GET /workflows/validate shows the workflow of that name.
 
         :raises ResourceNotFound: no operation has such a path (one with a slash at its end is another path)
         """
-        node, variables = self._tree, []
+        places: list[tuple[dict[str, Any], list[str]]] = [(self._tree, [])]
         for segment in path.split("/")[1:] if path != "/" else ():
-            if segment and segment != VARIABLE and segment in node:
-                node = node[segment]
-            elif segment and VARIABLE in node:
-                node = node[VARIABLE]
-                variables.append(segment)
-            else:
-                raise ResourceNotFound(path=shown(path))
-        if self.METHODS not in node:
+            literal = [(node[segment], known) for node, known in places if segment != VARIABLE and segment in node]
+            variable = [(node[VARIABLE], [*known, segment]) for node, known in places if VARIABLE in node]
+            places = literal + variable if segment else []
+        found: dict[str, tuple[Any, list[str]]] = {}
+        for node, variables in reversed(places):
+            found |= {method: (exposed, variables) for method, exposed in node.get(self.METHODS, {}).items()}
+        if not found:
             raise ResourceNotFound(path=shown(path))
-        return node[self.METHODS], variables
+        return found
 
 
 class Root:
@@ -64,10 +66,10 @@ class Root:
 
     @pecan.expose()  # type: ignore[untyped-decorator]
     def _route(self, _segments: list[str], request: Request) -> tuple[Any, list[str]]:
-        methods, variables = self.routes.find(request.path_info)
-        if request.method in methods:
-            return methods[request.method], variables
-        allow = ", ".join(sorted({*methods, "OPTIONS"}))
+        found = self.routes.find(request.path_info)
+        if request.method in found:
+            return found[request.method]
+        allow = ", ".join(sorted({*found, "OPTIONS"}))
         if request.method == "OPTIONS":
             return self.options, [allow]
         raise MethodNotAllowed(method=shown(request.method), allow=allow)

@@ -12,6 +12,7 @@ _NAME = re.compile(r"\s*+([^\s=()\"']++)\s*+")
 _PARAMETER = re.compile(r"\s*+,?+\s*+([-\w]++)\s*+=\s*+")
 _QUOTED = re.compile(r"\"([^\"]*+)\"|'([^']*+)'")
 _BARE = re.compile(r"(?![\"'])[^\s,()]++")
+_EXPRESSION = re.compile(r"<%.*?%>|\{\{.*?\}\}")
 _BLANKS = re.compile(r"\s*+")
 _END = re.compile(r"\s*+\Z")
 _CLOSING = re.compile(r"\s*+\)\s*+\Z")
@@ -46,6 +47,8 @@ def parse_call(text: str) -> tuple[str, dict[str, Any]]:
 def _value(text: str, at: int) -> tuple[Any, int]:
     if quoted := _QUOTED.match(text, at):
         return quoted[1] if quoted[1] is not None else quoted[2], quoted.end()
+    if expression := _EXPRESSION.match(text, at):
+        return expression[0], expression.end()
     if text.startswith(("[", "{"), at):
         try:
             return _DECODER.raw_decode(text, at)

@@ -6,6 +6,9 @@ from lazyengine.errors import DefinitionInvalid, Fault
 
 MOST_FAULTS = 100
 DEEPEST = 64
+MOST_EXPRESSION_CHARACTERS = 500_000
+"""Of a definition: parsing them takes a second or two."""
+
 LONGEST_MESSAGE = 500
 LONGEST_POINTER = 2_000
 SHOWN = 40
@@ -19,10 +22,19 @@ class Faults:
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
+        self._room = MOST_EXPRESSION_CHARACTERS
 
     def add(self, path: Path, message: str) -> None:
         if len(self.found) < MOST_FAULTS:
             self.found.append(Fault(pointer(path), cut(message, LONGEST_MESSAGE)))
+
+    def leaves_room(self, path: Path, characters: int) -> bool:
+        """Count the characters of an expression; add one fault where all of them together are too many."""
+        had_room = self._room >= 0
+        self._room -= characters
+        if had_room and self._room < 0:
+            self.add(path, f"all expressions together have at most {MOST_EXPRESSION_CHARACTERS} characters")
+        return self._room >= 0
 
     def raise_if_any(self) -> None:
         """:raises DefinitionInvalid: with all that was added"""

@@ -31,7 +31,13 @@ def check_literal(faults: Faults, path: Path, value: Any) -> None:
     elif isinstance(value, str):
         if has_expression(value):
             faults.add(path, "expressions are not supported yet; give a literal")
-    elif isinstance(value, float) and not math.isfinite(value):
+    else:
+        check_plain(faults, path, value)
+
+
+def check_plain(faults: Faults, path: Path, value: Any) -> None:
+    """Add a fault if a value that is no string, list or object is none that JSON has."""
+    if isinstance(value, float) and not math.isfinite(value):
         faults.add(path, "not a number that JSON has")
     elif value is not None and not isinstance(value, bool | int | float):
         faults.add(path, f"{kind(value)} is not a JSON value")

@@ -83,6 +83,7 @@ def lay_out(nodes: Sequence[Node], links: Links, order: Sequence[int]) -> list[N
             node.action,
             node.target,
             node.input,
+            node.publish,
         )
         for node in nodes
     ]

@@ -1,7 +1,6 @@
 """The compiler of the Mistral Workflow Language v2 (Mistral: `lang/v2/workflows.py`, `lang/v2/tasks.py`).
 
-What is served so far: direct workflows with on-success, on-error and on-complete, joins, commands, literal `input` and
-`output`, and `task-defaults` for transitions.  What Mistral has beyond that is refused by name, never ignored.
+What is served is listed in `api-ref/language.rst`.  What Mistral has beyond that is refused by name, never ignored.
 """
 
 import hashlib
@@ -10,34 +9,57 @@ from typing import Any
 
 from lazyengine.compilers import COMPILER_REVISION, topology
 from lazyengine.compilers.calls import CallError, parse_call
+from lazyengine.compilers.clauses import CLAUSES, COMMANDS, Clauses
+from lazyengine.compilers.contents import Source, check_about, declaration_of, workflows_of
 from lazyengine.compilers.document import read
+from lazyengine.compilers.expressions import compile_template
 from lazyengine.compilers.faults import Faults, Path, kind, shown
-from lazyengine.compilers.literals import check_literal, has_expression
-from lazyengine.compilers.names import check_name, is_storable
+from lazyengine.compilers.literals import check_literal
+from lazyengine.compilers.names import check_name
 from lazyengine.core.actions import PURE_PARAMETERS
-from lazyengine.core.graph import Command, Edge, Graph, Node, On
-from lazyengine.core.state import INFO_LENGTH
+from lazyengine.core.graph import Edge, Graph, Node, On
 from lazyengine.errors import WorkflowNotFound
+from lazyengine.records import Declaration
 
-WORKFLOW_KEYS = {"type", "description", "tags", "input", "output", "task-defaults", "tasks", "name", "version"}
-LATER_WORKFLOW_KEYS = {"vars", "output-on-error"}
-TRANSITIONS = {"on-success": On.SUCCESS, "on-error": On.ERROR, "on-complete": On.COMPLETE}
-TASK_KEYS = {"action", "input", "join", "description", "target", "name", *TRANSITIONS}
+WORKFLOW_KEYS = {
+    "type",
+    "description",
+    "tags",
+    "input",
+    "vars",
+    "output",
+    "output-on-error",
+    "task-defaults",
+    "tasks",
+    "name",
+    "version",
+}
+LATER_WORKFLOW_KEYS: set[str] = set()
+TASK_KEYS = {"action", "input", "join", "publish", "publish-on-error", "description", "target", "name", *CLAUSES}
 LATER_TASK_KEYS = {
     "workflow", "with-items", "publish", "publish-on-error", "publish-on-skip", "retry", "wait-before", "wait-after",
     "timeout", "pause-before", "fail-on", "concurrency", "safe-rerun", "keep-result", "requires", "on-skip", "tags",
 }  # fmt: skip
-COMMANDS = {command.value: command for command in Command}
 EXTERNAL_ACTION = "std.async_noop"
 MOST_TRANSITIONS = 1_000_000
 """Transitions that all tasks of a definition may have together; task-defaults give theirs to every task."""
 
 
-def definition_digest(definition: str | dict[str, Any], workflow: str | None, default_action: str) -> str:
-    """Return what identifies the graph that these compile to, without compiling them."""
-    parts = [COMPILER_REVISION, definition, workflow, default_action]
-    text = json.dumps(parts, separators=(",", ":"))  # keys unsorted: the order of tasks means something
-    return hashlib.sha256(text.encode()).hexdigest()
+def document_digest(definition: str | dict[str, Any]) -> str:
+    """Return what identifies a definition as it was given."""
+    return _digest(definition)  # keys unsorted: the order of tasks means something
+
+
+def definition_digest(document: str, workflow: str | None, default_action: str) -> str:
+    """Return what identifies the graph that a definition compiles to, without compiling it.
+
+    :param document: the `document_digest` of the definition
+    """
+    return _digest([COMPILER_REVISION, document, workflow, default_action])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
 def compile_definition(
@@ -50,67 +72,80 @@ def compile_definition(
     :raises DefinitionInvalid: with every fault found
     :raises WorkflowNotFound: there is none of that name
     """
-    document = read(definition)
     faults = Faults()
-    names = _workflow_names(document, faults)
-    faults.raise_if_any()
-    chosen = workflow if workflow is not None else names[0]
-    if chosen not in names or (workflow is None and len(names) > 1):
-        raise WorkflowNotFound(workflow=workflow or "", known=", ".join(f"'{name}'" for name in names[:20]))
+    sources = workflows_of(read(definition), faults)
+    names = [source.name for source in sources]
+    chosen = names[0] if workflow is None and len(names) == 1 else workflow or ""
+    if chosen not in names and not faults.found:
+        raise WorkflowNotFound.in_definition(workflow or "", names)
+    return _compile_all(sources, faults, default_action, max_tasks)[chosen]
+
+
+def declarations_of(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> list[Declaration]:
+    """Check every workflow of a definition, as `compile_definition` does, and tell what each says of itself.
+
+    :raises DefinitionInvalid: with every fault found
+    """
+    faults = Faults()
+    sources = workflows_of(read(definition), faults)
+    _compile_all(sources, faults, default_action, max_tasks)
+    return [declaration_of(source) for source in sources]
+
+
+def _compile_all(
+    sources: list[Source], faults: Faults, default_action: str, max_tasks: int
+) -> dict[str, tuple[Graph, list[Node]]]:
     compiled: dict[str, tuple[Graph, list[Node]]] = {}
     room = MOST_TRANSITIONS
-    for name in names:
-        compilation = _Workflow((name,), document[name], faults, default_action, max_tasks, room)
-        compiled[name] = compilation.compile()
+    for source in sources:
+        compilation = _Workflow(source, faults, default_action, max_tasks, room)
+        compiled[source.name] = compilation.compile()
         room = compilation.room
     faults.raise_if_any()
-    return compiled[chosen]
-
-
-def _workflow_names(document: dict[Any, Any], faults: Faults) -> list[str]:
-    if "workflows" in document or "actions" in document:
-        faults.add((), "workbooks ('workflows', 'actions') are not supported yet; give workflows by name")
-        return []
-    if "tasks" in document:
-        faults.add(("tasks",), "'tasks' belongs into a workflow: name: {tasks: ...}")
-        return []
-    if document.get("version", "2.0") not in ("2.0", "2", 2):
-        faults.add(("version",), f"version has to be '2.0', not {shown(document['version'])}")
-    names = [name for name in document if name != "version" and not _is_remark(name, document[name])]
-    if not names:
-        faults.add((), "there is no workflow in it")
-    for name in names:
-        check_name(faults, (str(name),), name, "a workflow", in_path=True)
-    return names
-
-
-def _is_remark(name: Any, value: Any) -> bool:
-    return name in ("name", "description") and isinstance(value, str)
+    return compiled
 
 
 class _Workflow:
     """The compilation of one workflow; faults are added as they are found and compilation goes on."""
 
-    def __init__(self, path: Path, spec: Any, faults: Faults, default_action: str, max_tasks: int, room: int) -> None:
-        self.path, self.spec, self.faults = path, spec, faults
+    def __init__(self, source: Source, faults: Faults, default_action: str, max_tasks: int, room: int) -> None:
+        self.name, self.path, self.spec, self.faults = source.name, source.path, source.spec, faults
         self.default_action, self.max_tasks, self.room = default_action, max_tasks, room
         self.ids: dict[str, int] = {}
+        self.clauses = Clauses(self.ids, faults)
         self.defaults: dict[On, list[Any]] = {}
 
     def compile(self) -> tuple[Graph, list[Node]]:
-        graph = Graph(str(self.path[0]), (), 0, {}, ())
+        graph = Graph(self.name, (), 0, {}, ())
         if not self.is_object(self.path, self.spec, "a workflow"):
             return graph, []
         self.check_keys(self.path, self.spec, WORKFLOW_KEYS, LATER_WORKFLOW_KEYS)
+        check_about(self.faults, self.path, self.spec)
         if self.spec.get("type", "direct") != "direct":
             self.faults.add((*self.path, "type"), f"only 'direct' is supported yet, not {shown(self.spec['type'])}")
         defaulted, required = self.read_input()
-        output = self.spec.get("output")
-        if output is not None and self.is_object((*self.path, "output"), output, "output"):
-            check_literal(self.faults, (*self.path, "output"), output)
+        variables, output, output_on_error = map(self.read_template, ("vars", "output", "output-on-error"))
         nodes = self.read_tasks()
-        roots = tuple(node.id for node in nodes if not node.indegree)
-        return Graph(graph.workflow, roots, len(nodes), defaulted, tuple(required), output), nodes
+        return Graph(
+            workflow=self.name,
+            roots=tuple(node.id for node in nodes if not node.indegree),
+            size=len(nodes),
+            input=defaulted,
+            required=tuple(required),
+            vars=variables or {},
+            output=output,
+            output_on_error=output_on_error,
+            publishes=any(node.publish for node in nodes),
+        ), nodes
+
+    def read_template(self, key: str) -> dict[str, Any] | None:
+        """Read an object of the workflow that may hold expressions."""
+        value = self.spec.get(key)
+        path = (*self.path, key)
+        if value is None or not self.is_object(path, value, key):
+            return None
+        compile_template(self.faults, path, value)
+        return dict(value)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
@@ -149,7 +184,7 @@ class _Workflow:
             elif name in required or name in defaulted:
                 self.faults.add(here, f"the input {shown(name)} is declared twice")
             elif is_default:
-                check_literal(self.faults, here, entry)
+                compile_template(self.faults, (*here, name), entry[name])
                 defaulted[name] = entry[name]
             else:
                 required[name] = None
@@ -163,6 +198,7 @@ class _Workflow:
         if not self.can_be_tasks(path, {} if tasks is None else tasks):
             return []
         self.ids = {name: id for id, name in enumerate(tasks)}
+        self.clauses = Clauses(self.ids, self.faults)
         self.defaults = self.read_defaults()
         nodes = []
         for name, id in self.ids.items():
@@ -201,10 +237,10 @@ class _Workflow:
         path: Path = (*self.path, "task-defaults")
         if defaults is None or not self.is_object(path, defaults, "task-defaults"):
             return {}
-        self.check_keys(path, defaults, set(TRANSITIONS), LATER_TASK_KEYS)
+        self.check_keys(path, defaults, set(CLAUSES), LATER_TASK_KEYS)
         return {
-            on: self.read_clause((*path, key), defaults[key], on)
-            for key, on in TRANSITIONS.items()
+            on: self.clauses.edges((*path, key), defaults[key], on)
+            for key, on in CLAUSES.items()
             if defaults.get(key) is not None
         }
 
@@ -216,14 +252,17 @@ class _Workflow:
         self.check_keys(path, spec, TASK_KEYS, LATER_TASK_KEYS)
         action, parameters = self.read_action(path, spec)
         edges: list[Edge] = []
-        for key, on in TRANSITIONS.items():
+        for key, on in CLAUSES.items():
             given = spec.get(key)
-            edges += self.defaults_for(on, id) if given in (None, []) else self.read_clause((*path, key), given, on)
+            edges += self.clauses.edges((*path, key), given, on) if given not in (None, []) else []
+            if not any(edge.on is on for edge in edges):
+                edges += self.defaults_for(on, id)
         target = spec.get("target", "default")
         if "target" in spec and check_name(self.faults, (*path, "target"), target, "a target"):
             check_literal(self.faults, (*path, "target"), target)
         join = self.read_join(path, spec)
-        return Node(id, name, join, edges=tuple(edges), action=action, target=target, input=parameters)
+        publish = self.clauses.published(path, spec)
+        return Node(id, name, join, edges=tuple(edges), action=action, target=target, input=parameters, publish=publish)
 
     def defaults_for(self, on: On, id: int) -> list[Edge]:
         """The default edges of a task that has none itself; those that lead to itself are left out."""
@@ -233,7 +272,7 @@ class _Workflow:
         given = spec.get("input")
         if given is None or not self.is_object((*path, "input"), given, "input"):
             given = {}
-        check_literal(self.faults, (*path, "input"), given)
+        compile_template(self.faults, (*path, "input"), given)
         text = spec.get("action")
         where = path if text is None else (*path, "action")
         if text is None and not self.default_action:
@@ -249,8 +288,8 @@ class _Workflow:
         """Read a name with parameters behind it; the name is None where there is a fault."""
         if not isinstance(text, str):
             self.faults.add(path, f"action is a string, not {kind(text)}")
-        elif has_expression(text):
-            self.faults.add(path, "expressions are not supported yet; give a literal")
+        elif text.lstrip().startswith(("<%", "{{", "{%")):
+            self.faults.add(path, "expressions are not supported yet in the name of an action")
         else:
             try:
                 name, parameters = parse_call(text)
@@ -265,7 +304,7 @@ class _Workflow:
     def check_inline(self, path: Path, parameters: dict[str, Any]) -> None:
         """Check values that stand inside a string, which is the only place that a pointer can tell."""
         faults = Faults()
-        check_literal(faults, (), parameters)
+        compile_template(faults, (), parameters)
         for fault in faults.found:
             self.faults.add(path, f"{fault.message} (parameter {fault.path.removeprefix('/')})")
 
@@ -293,61 +332,3 @@ class _Workflow:
         wanted = 1 if isinstance(spec, dict) and spec.get("join") == "all" else node.join or 0
         if wanted > node.indegree:
             self.faults.add(path, f"joins {shown(spec['join'])}, but {node.indegree} tasks lead here")
-
-    # -- transitions --------------------------------------------------------------------------------------------------
-
-    def read_clause(self, path: Path, clause: Any, on: On) -> list[Edge]:
-        """Read on-success, on-error or on-complete: a name, a call of a command, or a list of them."""
-        if isinstance(clause, str):
-            return self.read_entry(path, clause, on)
-        if isinstance(clause, list):
-            return self.read_entries(path, clause, on)
-        if isinstance(clause, dict) and ("next" in clause or "publish" in clause):
-            self.faults.add(path, "the long form ('next', 'publish') is not supported yet; give a list of names")
-        else:
-            self.faults.add(path, f"a transition is a name or a list of names, not {kind(clause)}")
-        return []
-
-    def read_entries(self, path: Path, entries: list[Any], on: On) -> list[Edge]:
-        edges: list[Edge] = []
-        seen: set[str] = set()
-        for index, entry in enumerate(entries):
-            if isinstance(entry, str) and entry in seen:  # Mistral: `uniqueItems` in lang/v2/on_clause.py
-                self.faults.add((*path, index), f"{shown(entry)} stands in this list twice")
-                continue
-            edges += self.read_entry((*path, index), entry, on)
-            if isinstance(entry, str):
-                seen.add(entry)
-        return edges
-
-    def read_entry(self, path: Path, entry: Any, on: On) -> list[Edge]:
-        if isinstance(entry, dict):
-            self.faults.add(path, "guards are not supported yet; give the name alone")
-        elif not isinstance(entry, str):
-            self.faults.add(path, f"a transition leads to a name, not to {kind(entry)}")
-        elif entry in self.ids:
-            return [Edge(on, self.ids[entry])]
-        else:
-            return self.read_command(path, entry, on)
-        return []
-
-    def read_command(self, path: Path, entry: str, on: On) -> list[Edge]:
-        if has_expression(entry):
-            self.faults.add(path, "expressions are not supported yet; give a literal")
-            return []
-        try:
-            name, parameters = parse_call(entry)
-        except CallError:
-            name, parameters = entry, {}
-        message = parameters.get("msg")
-        if not isinstance(message, str | None):
-            message = json.dumps(message)
-        if name not in COMMANDS:
-            self.faults.add(path, f"there is no task {shown(entry)}")
-        elif parameters.keys() - {"msg"}:
-            self.faults.add(path, f'{name} takes msg="..." and nothing else')
-        elif message is not None and not (len(message) <= INFO_LENGTH and is_storable(message)):
-            self.faults.add(path, f"a message has at most {INFO_LENGTH} characters, no NUL and no lone surrogates")
-        else:
-            return [Edge(on, COMMANDS[name], None, message)]
-        return []

@@ -19,7 +19,7 @@ def _echo(input: Mapping[str, Any]) -> Outcome:
 
 def _fail(input: Mapping[str, Any]) -> Outcome:
     failure = Failure("std.fail", "Fail action expected exception.")
-    return Outcome(TaskState.FAILURE, input.get("error_data"), failure)
+    return Outcome(TaskState.FAILURE, input.get("error_data") or failure.message, failure)
 
 
 PURE_ACTIONS: dict[str, Callable[[Mapping[str, Any]], Outcome]] = {

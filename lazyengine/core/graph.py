@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+Key = tuple[int, int]
+"""A run: (node, iteration)."""
+
+Guard = str | bool
+"""The condition of an edge: an expression, or a literal truth."""
+
 
 class On(StrEnum):
     """Which end of a node an edge answers to."""
@@ -37,13 +43,13 @@ class Edge:
     """One entry of an on-success, on-error or on-complete list.
 
     :param to: the id of the node that it leads to, or a command
-    :param guard: an expression that `ask` decides; None is always true
+    :param guard: a condition that the host decides; None is always true
     :param message: what a fail, succeed or pause command has to say
     """
 
     on: On
     to: int | Command
-    guard: str | None = None
+    guard: Guard | None = None
     message: str | None = None
 
 
@@ -58,6 +64,7 @@ class Node:
     :param joins: the nodes it leads to that are joins
     :param beyond: of a heeded node that counts nothing itself: whom to tell in its place when it is not chosen
     :param action: who does the work; None waits to be completed from outside
+    :param publish: by final state and scope ("branch", "global"): variables and what they become
     """
 
     id: int
@@ -72,6 +79,7 @@ class Node:
     action: str | None = None
     target: str = "default"
     input: dict[str, Any] = field(default_factory=dict)
+    publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -87,7 +95,10 @@ class Graph:
     :param size: how many nodes there are
     :param input: the declared inputs that have a default, with it
     :param required: the declared inputs that the caller has to give
-    :param output: the literal output of a successful execution, or None where the definition has none
+    :param vars: variables that every task sees
+    :param output: what a successful execution puts out, or None where the definition does not say
+    :param publishes: some task publishes variables
+    :param output_on_error: what one that failed puts out beside its message
     """
 
     workflow: str
@@ -95,5 +106,8 @@ class Graph:
     size: int
     input: dict[str, Any]
     required: tuple[str, ...]
+    vars: dict[str, Any] = field(default_factory=dict)
     output: Any = None
+    output_on_error: Any = None
+    publishes: bool = False
     tags: tuple[str, ...] = ()

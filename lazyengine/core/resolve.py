@@ -16,17 +16,17 @@ Theory of operation:
 6. Pure actions end as they start, within the same wave, as long as `budget` lasts.  What does not fit, and what ends
    while the execution is suspended, goes to the backlog; `unfold` carries on with it.
 7. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
-   start their tasks; nothing is told after it.
+   start their tasks, but no join (Mistral: `engine/task_handler.py`, `_refresh_task_state`); nothing is told after it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lazyengine.core import state as st
-from lazyengine.core.actions import pure_outcome
-from lazyengine.core.graph import Command, Edge, Node, On
+from lazyengine.core.graph import Command, Key, Node, On
+from lazyengine.core.host import Host, Refused
 from lazyengine.core.state import (
     Event,
     EventKind,
@@ -41,20 +41,15 @@ from lazyengine.core.state import (
     TaskState,
 )
 
-Ask = Callable[[str], bool]
-"""Decides a guard: the port for what the core cannot know."""
-
-Key = tuple[int, int]
-"""(node, iteration)"""
-
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The verdict of a link on its way: `live` edges fired; `settled` when no more can come."""
+    """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come."""
 
     to: int
     live: int
     settled: bool = True
+    source: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +95,36 @@ def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
     return replace(work.decide(), wave=tuple(Token(root, 1) for root in roots))
 
 
-def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, ask: Ask | None = None) -> Decision:
+def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, host: Host | None = None) -> Decision:
     """End the run `key` with `outcome` and tell its edges, or keep them for later while the execution is suspended.
 
     The slice needs the node, its mark and its mark of iteration 1.  Cost: 1 + out-degree.
 
     :raises IllegalTransition: the run is not RUNNING
     """
-    work = _Work(slice, now, ask)
+    work = _Work(slice, now, host)
     work.generation += 1
     work.live -= 1
-    work.finish(slice.marks[key], outcome)
+    work.finish(slice.nodes[key[0]], slice.marks[key], outcome)
     return work.decide()
 
 
 def arrive(
-    slice: Slice, wave: Iterable[Token], now: datetime, ask: Ask | None = None, budget: int = UNBOUNDED
+    slice: Slice, wave: Iterable[Token], now: datetime, host: Host | None = None, budget: int = UNBOUNDED
 ) -> Decision:
     """Let a wave of tokens reach its nodes; `budget` is how many ends (of pure actions, of dead nodes) may be told.
 
     The slice needs every node that the wave reaches and its mark of iteration 1.  Cost: the wave and its out-edges.
     """
-    work = _Work(slice, now, ask, budget)
-    for token in wave:
+    work = _Work(slice, now, host, budget)
+    for token in sorted(wave, key=lambda token: not token.live):
         work.arrive(token)
     return work.decide()
 
 
-def unfold(slice: Slice, keys: Iterable[Key], now: datetime, ask: Ask | None = None) -> Decision:
+def unfold(slice: Slice, keys: Iterable[Key], now: datetime, host: Host | None = None) -> Decision:
     """Carry on with marks of the backlog, in the given order; stops where a command ends or suspends the execution."""
-    work = _Work(slice, now, ask)
+    work = _Work(slice, now, host)
     work.generation += 1
     for key in keys:
         if work.state is not ExecutionState.RUNNING:
@@ -178,10 +173,10 @@ def keep_late(header: Header, mark: Mark, outcome: Outcome, now: datetime) -> De
 class _Work:
     """A decision in the making: the header's counters, the marks touched so far, the tokens and history to come."""
 
-    def __init__(self, slice: Slice, now: datetime, ask: Ask | None = None, budget: int = UNBOUNDED) -> None:
+    def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
         header = slice.header
         self.nodes, self.before = slice.nodes, slice.marks
-        self.now, self.ask, self.budget, self.steps = now, ask, budget, 0
+        self.now, self.host, self.budget, self.steps = now, host or Host(), budget, 0
         self.state, self.info, self.cause = header.state, header.info, header.cause
         self.live, self.backlog, self.held = header.live, header.backlog, header.held
         self.unhandled, self.cancelled = header.unhandled, header.cancelled
@@ -236,15 +231,17 @@ class _Work:
             return
         tally = self.save(replace(tally, dead=tally.dead + token.settled, runs=tally.runs + token.live))
         for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
-            self.start(node, iteration)
+            self.start(node, iteration, token.source)
         if not token.live:
             self.settle_node(node, tally)
 
     def arrive_at_join(self, node: Node, threshold: int, tally: Mark, token: Token) -> None:
-        if tally.runs:
-            return  # it has had its one run: what the other links say changes nothing
+        if tally.runs or self.state in st.FINAL_EXECUTION_STATES:
+            return  # it has had its one run, or will have none: what the other links say changes nothing
         chosen = token.live > 0
         tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
+        if token.source:
+            self.host.hear(node, token.source)
         if tally.live == threshold:
             self.save(replace(tally, runs=1))
             self.start(node, 1)
@@ -253,37 +250,60 @@ class _Work:
         elif tally.dead == node.indegree:
             self.later(tally, Intent.SETTLE)
 
-    def start(self, node: Node, iteration: int) -> None:
-        mark = self.mark((node.id, iteration))
+    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
+        key = (node.id, iteration)
+        mark = self.mark(key)
         state = st.next_task_state(mark.state, TaskEvent.START)
         mark = replace(mark, state=state, attempt=1, started_at=self.now)
-        outcome = pure_outcome(node.action, node.input)
+        try:
+            outcome = self.host.begin(node, key, source)
+        except Refused as refused:
+            self.refuse(node, replace(mark, attempt=0), str(refused))
+            return
         if outcome:
-            self.finish(mark, outcome)
+            self.finish(node, mark, outcome)
             return
         self.save(mark)
         self.live += 1
-        self.scheduled.append((node.id, iteration))
+        self.scheduled.append(key)
         self.record(EventKind.TASK, mark.state, mark)
 
     def block(self, node: Node, tally: Mark) -> None:
         info = f"{tally.dead} of the {node.indegree} tasks that lead here did not choose it; it joins {node.join}"
-        self.end(replace(tally, runs=1), TaskEvent.BLOCK, Outcome(TaskState.FAILURE, None, Failure("join", info)))
+        self.end(node, replace(tally, runs=1), TaskEvent.BLOCK, Outcome(TaskState.FAILURE, None, Failure("join", info)))
 
     # -- a run ends ---------------------------------------------------------------------------------------------------
 
-    def finish(self, mark: Mark, outcome: Outcome) -> None:
-        self.end(mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+    def finish(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
 
-    def end(self, mark: Mark, event: TaskEvent, outcome: Outcome) -> None:
-        info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
-        mark = replace(
-            mark, state=st.next_task_state(mark.state, event), info=info, outcome=outcome, finished_at=self.now
-        )
-        number = self.record(EventKind.TASK, mark.state, mark, info=info)
+    def end(self, node: Node, mark: Mark, event: TaskEvent, outcome: Outcome) -> None:
+        mark = self.save(self.ended(mark, event, outcome))
+        try:
+            self.host.end(node, mark)
+        except Refused as refused:
+            self.refuse(node, mark, str(refused))
+            return
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
         self.cancelled += mark.state is TaskState.CANCELLED
-        mark = self.save(replace(mark, finished_event=number))
-        self.later(mark, Intent.TELL)
+        self.later(self.save(replace(mark, finished_event=number)), Intent.TELL)
+
+    def ended(self, mark: Mark, event: TaskEvent, outcome: Outcome) -> Mark:
+        info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
+        state = st.next_task_state(mark.state, event)
+        return replace(mark, state=state, info=info, outcome=outcome, finished_at=self.now)
+
+    def refuse(self, node: Node, mark: Mark, reason: str) -> None:
+        """Fail a run and the execution with it; none of its edges is told."""
+        reported = mark.outcome
+        result = reported.result if reported else None
+        outcome = Outcome(TaskState.FAILURE, result, Failure("expression", reason))
+        mark = replace(self.ended(mark, TaskEvent.REFUSE, outcome), reported=mark.reported or reported)
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        self.save(replace(mark, finished_event=mark.finished_event or number))
+        if self.state not in st.FINAL_EXECUTION_STATES:
+            self.host.last(node, (mark.node, mark.iteration))
+            self.change(ExecutionEvent.FAIL, f"Task '{node.name}': {reason}")
 
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do now what is to be done for the mark, if the execution is running and the budget lasts."""
@@ -319,53 +339,58 @@ class _Work:
     # -- edges are told -----------------------------------------------------------------------------------------------
 
     def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
+        key = (mark.node, mark.iteration)
         counts: Counter[int] = Counter()
-        handled = False
-        for index in range(mark.told, len(node.edges)):
+        try:
+            firing = [index for index in range(mark.told, len(node.edges)) if self.fires(node, key, index, mark.state)]
+        except Refused as refused:
+            self.refuse(node, self.mark(key), str(refused))
+            return
+        if not mark.told and all(isinstance(node.edges[index].to, Command) for index in firing):
+            self.host.last(node, key)
+        for index in firing:
             edge = node.edges[index]
-            if not self.fires(edge, mark.state):
-                continue
-            handled = handled or edge.on is On.ERROR
             if isinstance(edge.to, int):
                 counts[edge.to] += 1
             elif edge.to is Command.PAUSE and not passing_pauses:
-                self.pause(node, mark, counts, index)
+                self.pause(node, key, counts, index, mark.place)
                 break
             elif edge.to in STOPS:
                 self.change(STOPS[edge.to], edge.message or f"Ended by '{edge.to}' of task '{node.name}'")
-                self.send(node, counts, settled=False)
+                self.send(node, key, counts, settled=False)
                 return
         else:
-            self.conclude(node, counts)
-        if mark.state is TaskState.FAILURE and not handled and not mark.told:
+            self.conclude(node, key, counts)
+        if mark.state is TaskState.FAILURE and not mark.told and not any(node.edges[i].on is On.ERROR for i in firing):
             self.unhandled += 1
             reason = f": {mark.info}" if mark.info else ""
             self.cause = self.cause or f"Task '{node.name}' failed{reason}"[: st.INFO_LENGTH]
 
-    def fires(self, edge: Edge, state: TaskState) -> bool:
-        return edge.on in FIRES_ON[state] and (edge.guard is None or (self.ask is not None and self.ask(edge.guard)))
+    def fires(self, node: Node, key: Key, index: int, state: TaskState) -> bool:
+        edge = node.edges[index]
+        return edge.on in FIRES_ON[state] and (edge.guard is None or self.host.holds(node, key, edge.guard))
 
-    def pause(self, node: Node, mark: Mark, counts: Counter[int], index: int) -> None:
+    def pause(self, node: Node, key: Key, counts: Counter[int], index: int, place: int | None) -> None:
         """Tell what stands before the pause command, the edge at `index`; keep what stands after it."""
-        self.send(node, counts, settled=False)
-        self.hold(replace(self.mark((mark.node, mark.iteration)), told=index + 1), Intent.TELL, mark.place)
+        self.send(node, key, counts, settled=False)
+        self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, place)
         self.change(ExecutionEvent.SUSPEND, node.edges[index].message or f"Paused by task '{node.name}'")
 
-    def conclude(self, node: Node, counts: Counter[int]) -> None:
+    def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
         """Tell what the whole list of edges came to."""
-        self.send(node, counts, settled=not node.repeats)
+        self.send(node, key, counts, settled=not node.repeats)
         if node.repeats:
             tally = self.mark((node.id, 1))
             self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
         else:
             self.settle_links(node, counts)
 
-    def send(self, node: Node, counts: Counter[int], settled: bool) -> None:
+    def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
         for target, live in counts.items():
             if not (target in node.joins and target in tally.chosen):
-                self.wave.append(Token(target, live, settled))
+                self.wave.append(Token(target, live, settled, key))
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 

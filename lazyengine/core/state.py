@@ -54,6 +54,7 @@ class TaskEvent(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
+    REFUSE = "refuse"
 
 
 E, X, T, S = ExecutionEvent, ExecutionState, TaskEvent, TaskState
@@ -65,6 +66,7 @@ EXECUTION_TRANSITIONS: dict[tuple[ExecutionState, ExecutionEvent], ExecutionStat
     (X.RUNNING, E.CANCEL): X.CANCELLED,
     (X.SUSPENDING, E.DRAIN): X.SUSPENDED,
     (X.SUSPENDING, E.RESUME): X.RUNNING,
+    (X.SUSPENDING, E.FAIL): X.FAILURE,
     (X.SUSPENDING, E.CANCEL): X.CANCELLED,
     (X.SUSPENDED, E.RESUME): X.RUNNING,
     (X.SUSPENDED, E.CANCEL): X.CANCELLED,
@@ -76,6 +78,9 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.RUNNING, T.SUCCEED): S.SUCCESS,
     (S.RUNNING, T.FAIL): S.FAILURE,
     (S.RUNNING, T.CANCEL): S.CANCELLED,
+    (S.RUNNING, T.REFUSE): S.FAILURE,
+    (S.SUCCESS, T.REFUSE): S.FAILURE,
+    (S.FAILURE, T.REFUSE): S.FAILURE,
 }
 
 FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.CANCELLED})
@@ -181,6 +186,7 @@ class Mark:
     :param place: where it stands in the backlog, which is worked off in the order in which it came about
     :param told: edges already told, where a pause command cut the list
     :param outcome: set by the decision that ends the run; not loaded again
+    :param reported: what was reported, where the outcome is another
     :param finished_event: number of the history row that records its end
     """
 
@@ -201,6 +207,7 @@ class Mark:
     finished_at: datetime | None = None
     finished_event: int | None = None
     outcome: Outcome | None = None
+    reported: Outcome | None = None
 
 
 class EventKind(StrEnum):

@@ -14,6 +14,7 @@ from lazyengine.records import Assignment, Claim
 
 _mark = t.mark.c
 KEY = (_mark.execution_id, _mark.node_id, _mark.iteration)
+SHOWN = (_mark.attempt, _mark.started_at, _mark.lease_expires_at, _mark.input)
 MOST_TERMS = 200
 """Keys in one statement: SQLite lets an expression be 1,000 deep."""
 
@@ -87,7 +88,15 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
     for at in range(0, len(keys), MOST_TERMS):
         terms = [and_(*map(operator.eq, KEY, key)) for key in keys[at : at + MOST_TERMS]]
         rows += connection.execute(
-            select(t.node, *KEY, _mark.attempt, _mark.started_at, _mark.lease_expires_at, t.execution.c.traceparent)
+            select(
+                t.node,
+                *KEY,
+                _mark.attempt,
+                _mark.started_at,
+                _mark.lease_expires_at,
+                _mark.input,
+                t.execution.c.traceparent,
+            )
             .select_from(t.mark)
             .join(t.execution, t.execution.c.id == _mark.execution_id)
             .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
@@ -106,7 +115,7 @@ def _assignment(row: Any) -> Assignment:
         attempt=row.attempt,
         action=node.action,
         target=node.target,
-        input=node.input,
+        input=row.input or node.input,
         traceparent=row.traceparent,
         lease_expires_at=row.lease_expires_at,
     )

@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 # SQLSTATE of PostgreSQL: serialization failure, deadlock, lock not available, unique violation, foreign key violation
 RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03", "23505", "23503"}
-# errno of MySQL: deadlock, lock wait time-out, record changed, duplicate entry, foreign key violation
-RETRYABLE_MYSQL_ERRORS = {1213, 1205, 1020, 1062, 1452}
+# errno of MySQL: deadlock, lock wait time-out, record changed, duplicate entry, foreign key violation (two)
+RETRYABLE_MYSQL_ERRORS = {1213, 1205, 1020, 1062, 1451, 1452}
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.25
 
 

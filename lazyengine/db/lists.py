@@ -9,7 +9,8 @@ from lazyengine.core.graph import Node
 from lazyengine.core.state import Mark, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import execution_of, mark_of, node_of, outcome_of, task_of
-from lazyengine.records import Execution, ExecutionQuery, Page, Task, TaskQuery
+from lazyengine.db.statements import LARGE_MARK
+from lazyengine.records import Execution, ExecutionQuery, Page, RunData, Task, TaskQuery
 
 COMPARE = {
     "gt": operator.gt,
@@ -19,8 +20,7 @@ COMPARE = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
-LARGE_EXECUTION = ("input", "output")
-LARGE_MARK = ("result", "failure")
+LARGE_EXECUTION = ("input", "output", "variables", "final_context")
 
 
 def list_executions(connection: Connection, owner: str, query: ExecutionQuery) -> Page[Execution]:
@@ -85,5 +85,6 @@ def read_task(connection: Connection, execution_id: str, node: Node, iteration: 
         statement = statement.where(mark.iteration == iteration)
     row: Any = connection.execute(statement.order_by(mark.iteration.desc()).limit(1)).first()
     if row is not None:
-        return task_of(execution_id, node, mark_of(row), row, outcome_of(row))
+        data = RunData(input=row.input, published=row.published)
+        return task_of(execution_id, node, mark_of(row), row, outcome_of(row), data)
     return task_of(execution_id, node, Mark(node.id)) if iteration in (None, 1) else None

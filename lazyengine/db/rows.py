@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from lazyengine.core.context import EMPTY, Context
 from lazyengine.core.graph import Command, Edge, Graph, Node, On
 from lazyengine.core.state import (
     Event,
@@ -19,7 +20,9 @@ from lazyengine.core.state import (
     Outcome,
     TaskState,
 )
-from lazyengine.records import Execution, Task
+from lazyengine.records import Execution, RunData, Task
+
+NO_DATA = RunData()
 
 # -- graphs -----------------------------------------------------------------------------------------------------------
 
@@ -46,6 +49,7 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "action": node.action,
         "target": node.target,
         "input": node.input,
+        "publish": node.publish,
     }
     return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
 
@@ -65,6 +69,7 @@ def node_of(row: Row[Any]) -> Node:
         action=body.get("action"),
         target=body.get("target", "default"),
         input=body.get("input", {}),
+        publish=body.get("publish", {}),
     )
 
 
@@ -134,8 +139,17 @@ def mark_of(row: Row[Any]) -> Mark:
     )
 
 
-def mark_row(execution_id: str, mark: Mark, node: Node, now: datetime) -> dict[str, Any]:
+def context_to_json(context: Context) -> list[Any]:
+    return [dict(context.slots), dict(context.versions), dict(context.origins)]
+
+
+def context_from_json(value: list[Any] | None) -> Context:
+    return Context(*value) if value else EMPTY
+
+
+def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:
     outcome = mark.outcome
+    reported = mark.reported or outcome
     running = mark.state is TaskState.RUNNING
     return {
         "execution_id": execution_id,
@@ -158,9 +172,12 @@ def mark_row(execution_id: str, mark: Mark, node: Node, now: datetime) -> dict[s
         "started_at": mark.started_at,
         "finished_at": mark.finished_at,
         "finished_event": mark.finished_event,
-        "outcome_digest": outcome_digest(outcome) if outcome else None,
+        "outcome_digest": outcome_digest(reported) if reported else None,
         "result": outcome.result if outcome else None,
         "failure": asdict(outcome.failure) if outcome and outcome.failure else None,
+        "context": context_to_json(data.context) if data.context else None,
+        "input": data.input,
+        "published": data.published,
         "offered_at": now if running else None,
     }
 
@@ -171,6 +188,7 @@ def task_of(
     mark: Mark,
     row: Row[Any] | None = None,
     outcome: Outcome | None = None,
+    data: RunData = NO_DATA,
     with_input: bool = True,
 ) -> Task:
     """Build a task from its node, its mark and what the row of the mark has beyond it (None: there is no row yet)."""
@@ -190,7 +208,8 @@ def task_of(
         created_at=row.created_at if row else mark.started_at,
         started_at=mark.started_at,
         finished_at=mark.finished_at,
-        input=node.input if with_input else None,
+        input=(data.input or node.input) if with_input else None,
+        published=data.published or {},
         result=outcome.result if outcome else None,
         failure=outcome.failure if outcome else None,
     )

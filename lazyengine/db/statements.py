@@ -25,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from lazyengine.db import tables as t
 
 HEADER = ("state", "info", "cause", "live", "backlog", "held", "unhandled", "cancelled", "generation", "events")
-LARGE = ("input", "output")
+LARGE = ("input", "output", "variables", "final_context")
 CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
 
@@ -41,7 +41,8 @@ NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.
 NODES = select(t.node).where(
     t.node.c.graph_id == bindparam("graph_id"), t.node.c.id.in_(bindparam("ids", expanding=True))
 )
-SMALL_MARK = [column for column in _mark if column.name not in ("result", "failure")]
+LARGE_MARK = ("result", "failure", "context", "input", "published")
+SMALL_MARK = [column for column in _mark if column.name not in LARGE_MARK]
 MARKS = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.in_(bindparam("ids", expanding=True)),
@@ -98,7 +99,7 @@ def _save_marks(dialect: str) -> Insert:
             (and_(new.state == _mark.state, new.attempt == _mark.attempt), _mark.offered_at), else_=new.offered_at
         )
     }
-    for name in ("outcome_digest", "result", "failure"):
+    for name in ("outcome_digest", *LARGE_MARK):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
     if dialect == "mysql":

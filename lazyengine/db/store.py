@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from lazyengine.core.graph import Graph, Node
-from lazyengine.core.resolve import Key
+from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.state import Event, EventKind, ExecutionState, Header, Mark, Outcome, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import (
+    NO_DATA,
     event_row,
     execution_of,
     graph_from_json,
@@ -36,10 +36,12 @@ from lazyengine.db.statements import (
     SAVE_HEADER,
     SAVE_MARKS,
 )
-from lazyengine.records import Execution
+from lazyengine.records import Execution, RunData
+
+K = TypeVar("K", int, str)
 
 LONGEST_LIST = 10_000
-"""Ids in one statement; SQLite binds at most 32,766 values."""
+"""Keys in one statement; SQLite binds at most 32,766 values."""
 
 _execution = t.execution.c
 _mark = t.mark.c
@@ -94,14 +96,21 @@ class Store:
         """Return nodes by id."""
         return {
             row.id: node_of(row)
-            for batch in _batches(ids)
+            for batch in batches(ids)
             for row in self.connection.execute(NODES, {"graph_id": graph_id, "ids": batch})
         }
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
     def add_execution(
-        self, owner: str, graph_id: int, execution: Execution, digest: str, traceparent: str | None
+        self,
+        owner: str,
+        graph_id: int,
+        execution: Execution,
+        digest: str,
+        traceparent: str | None,
+        has_data: bool,
+        variables: dict[str, Any],
     ) -> None:
         """Insert the row of a new execution; `save_header` has to follow."""
         counters = dict.fromkeys(("live", "backlog", "held", "unhandled", "cancelled", "generation", "events"), 0)
@@ -119,6 +128,8 @@ class Store:
                 description=execution.description,
                 tags=list(execution.tags),
                 traceparent=traceparent,
+                has_data=int(has_data) or None,
+                variables=variables or None,
                 created_at=execution.created_at,
                 updated_at=execution.updated_at,
                 **counters,
@@ -185,7 +196,7 @@ class Store:
 
     def delete_execution(self, execution_id: str) -> None:
         """Delete an execution and all that belongs to it; its graph stays."""
-        for table in (t.mark, t.history, t.outbox, t.execution_tag):
+        for table in (t.mark, t.stored_value, t.history, t.outbox, t.execution_tag):
             self.connection.execute(delete(table).where(table.c.execution_id == execution_id))
         self.connection.execute(delete(t.execution).where(_execution.id == execution_id))
 
@@ -195,7 +206,7 @@ class Store:
         """Return the marks of iteration 1 of these nodes, as far as they have one."""
         return {
             (row.node_id, row.iteration): mark_of(row)
-            for batch in _batches(ids)
+            for batch in batches(ids)
             for row in self.connection.execute(MARKS, {"execution_id": execution_id, "ids": batch})
         }
 
@@ -210,13 +221,18 @@ class Store:
         return {(row.node_id, row.iteration): mark_of(row) for row in rows}
 
     def save_marks(
-        self, execution_id: str, marks: Mapping[Key, Mark], nodes: Mapping[int, Node], now: datetime
+        self,
+        execution_id: str,
+        marks: Mapping[Key, Mark],
+        nodes: Mapping[int, Node],
+        data: Mapping[Key, RunData],
+        now: datetime,
     ) -> None:
         """Write marks; those that exist keep what a claim has written to them meanwhile.
 
         Rows go in the order of their key, as in every transaction that writes several: so none wait in a circle.
         """
-        rows = [mark_row(execution_id, marks[key], nodes[key[0]], now) for key in sorted(marks)]
+        rows = [mark_row(execution_id, marks[key], nodes[key[0]], data.get(key, NO_DATA), now) for key in sorted(marks)]
         self.connection.execute(SAVE_MARKS[self.dialect], rows)
 
     def beat(self, execution_id: str, mark: Mark, progress: float | None, lease_expires_at: datetime | None) -> None:
@@ -309,8 +325,8 @@ def _event(execution_id: str, number: int) -> tuple[Any, ...]:
     return (t.history.c.execution_id == execution_id, t.history.c.number == number)
 
 
-def _batches(ids: Iterable[int]) -> Iterator[list[int]]:
-    """Cut ids into lists short enough for one statement."""
-    ordered = sorted(ids)
+def batches(keys: Iterable[K]) -> Iterator[list[K]]:
+    """Cut keys into lists short enough for one statement."""
+    ordered = sorted(keys)
     for start in range(0, len(ordered), LONGEST_LIST):
         yield ordered[start : start + LONGEST_LIST]

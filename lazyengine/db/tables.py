@@ -1,9 +1,11 @@
 """The tables.
 
-A definition is compiled once into a `graph` and its `node` rows, which never change.  An `execution` is the header row
-that every decision locks; a `mark` is one run of one node, and a node that nothing has happened to has none; `history`
-is append-only; `outbox` holds what has to happen later.  `mark` and `history` need no foreign key: their rows are only
-ever written under the lock of their execution's row.
+A definition is compiled once into a `graph` and its `node` rows, which never change.  A `workflow` is one revision of a
+stored workflow; those that were stored together share the row of their `definition`.  An `execution` is the header row
+that every decision locks; a `mark` is one run of one node, and a node that nothing has happened to has none;
+`stored_value` keeps what contexts refer to, once; `history` is append-only; `outbox` holds what has to happen later.
+`mark`, `stored_value` and `history` need no foreign key: their rows are only ever written under the lock of their
+execution's row.
 """
 
 from typing import Any
@@ -59,6 +61,29 @@ node = Table(
     **MYSQL,
 )
 
+definition = Table(
+    "definition",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Json, nullable=False),
+    **MYSQL,
+)
+
+workflow = Table(
+    "workflow",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("owner", Name, nullable=False),
+    Column("namespace", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("definition_digest", ForeignKey("definition.digest"), nullable=False, index=True),
+    Column("declaration", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("owner", "namespace", "name", "revision"),
+    **MYSQL,
+)
+
 execution = Table(
     "execution",
     metadata,
@@ -83,6 +108,9 @@ execution = Table(
     Column("output", Json),
     Column("description", Text, nullable=False),
     Column("tags", Json, nullable=False),
+    Column("has_data", Integer),  # 1: its runs have contexts
+    Column("variables", Json),
+    Column("final_context", Json),
     Column("traceparent", String(55)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -127,6 +155,9 @@ mark = Table(
     Column("outcome_digest", String(64)),
     Column("result", Json),
     Column("failure", Json),
+    Column("context", Json),
+    Column("input", Json),
+    Column("published", Json),
     # What follows belongs to whoever holds the task; a decision sets `offered_at` when it hands the task out.
     Column("offered_at", UtcDateTime),
     Column("claimed_by", Name),
@@ -142,6 +173,15 @@ for columns, condition in (
     ((mark.c.execution_id, mark.c.place), mark.c.place.is_not(None)),
 ):
     Index(None, *columns, postgresql_where=condition, sqlite_where=condition)
+
+stored_value = Table(
+    "stored_value",
+    metadata,
+    Column("execution_id", ExecutionId, primary_key=True),
+    Column("digest", String(32), primary_key=True),
+    Column("body", Json, nullable=False),
+    **MYSQL,
+)
 
 history = Table(
     "history",

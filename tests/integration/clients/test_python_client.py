@@ -12,12 +12,26 @@ METHODS = {
     "executions": {"start_execution", "list_executions", "get_execution", "update_execution", "delete_execution"},
     "tasks": {"list_tasks", "get_task", "complete_task", "complete_tasks"},
     "claims": {"claim_tasks"},
+    "workflows": {
+        "store_workflows",
+        "replace_workflows",
+        "list_workflows",
+        "get_workflow",
+        "delete_workflow",
+        "validate_definition",
+    },
     "service": {"get_versions", "get_openapi", "get_health", "get_readiness"},
 }
 TYPES = {
     "task.py": ["claimed_by: None | str", "failure: Failure | None", "result: Any", "state: TaskState", "name: str"],
     "execution.py": ["output: Any", "finished_at: datetime.datetime | None", "state: ExecutionState", "id: UUID"],
-    "execution_start.py": ["definition: JsonObject | str", "workflow: str | Unset = UNSET", "id: UUID | Unset = UNSET"],
+    "workflow.py": ["definition: JsonObject | str", "revision: int", "input_: list[WorkflowInput]"],
+    "workflow_input.py": ["default: Any", "required: bool"],
+    "execution_start.py": [
+        "definition: JsonObject | str | Unset = UNSET",
+        "workflow: str | Unset = UNSET",
+        "id: UUID | Unset = UNSET",
+    ],
     "execution_summary.py": ["output: Any | Unset = UNSET"],
     "task_success.py": ['state: Literal["SUCCESS"]', "attempt: int | Unset = UNSET", "result: Any | Unset = UNSET"],
     "claim_request.py": ["worker: str", "targets: list[str] | Unset = UNSET", "limit: int | Unset = UNSET"],

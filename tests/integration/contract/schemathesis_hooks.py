@@ -9,9 +9,13 @@ DEFINITION = {"w": {"tasks": {"split": {"on-success": ["left", "right"]}, "left"
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Make valid starts such that can run, and cut waits to almost nothing; what has to be refused stays as it is."""
-    if case.operation.label == "POST /executions" and case.meta and case.meta.generation.mode.is_positive:
+    positive = case.meta and case.meta.generation.mode.is_positive
+    if case.operation.label == "POST /executions" and positive:
         case.body.update(definition=DEFINITION, workflow="w", input={})
+        case.body.pop("namespace", None)  # is for stored workflows
         case.body.get("params", {}).pop("default_action", None)  # a call, which has a grammar of its own
+    elif case.operation.label in ("POST /workflows", "PUT /workflows") and positive:
+        case.body.update(definition=DEFINITION)
     for container in (case.query, case.body):
         wait = container.get("wait_seconds") if isinstance(container, dict) else None
         if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 < wait <= 60:

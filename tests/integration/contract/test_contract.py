@@ -35,6 +35,7 @@ STEPS = {
 """What brings an execution of the diamond into each state: PUTs of a state to a path below it."""
 DOOMED = [f"00000000-0000-4000-8000-{number:012}" for number in range(100, 200)]
 """Executions to be deleted; those of `STEPS` have the numbers from 1."""
+DOOMED_WORKFLOWS = [f"doomed{number}" for number in range(100)]
 
 
 @pytest.fixture
@@ -45,6 +46,8 @@ def service(serve):
         make(service, f"00000000-0000-4000-8000-{number:012}", steps, state)
     for execution_id in DOOMED:
         make(service, execution_id, STEPS["CANCELLED"], "CANCELLED")
+    for definition in (DIAMOND, dict.fromkeys(DOOMED_WORKFLOWS, DIAMOND["diamond"])):
+        assert service.request("POST", "/workflows", {"definition": definition}, **AUTHORIZED)[0] == 201
     return service
 
 
@@ -62,6 +65,7 @@ def test_the_service_keeps_to_its_document(service, tmp_path):
     """A good thousand valid and invalid requests, alone and in sequence, meet no answer that is not documented."""
     (tmp_path / "schemathesis.toml").write_text((HERE / "schemathesis.toml").read_text())
     (tmp_path / "doomed.txt").write_text("\n".join(f'"{one}"' for one in DOOMED))
+    (tmp_path / "doomed_workflows.txt").write_text("\n".join(f'"{one}"' for one in DOOMED_WORKFLOWS))
     run = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--no-color"],
         cwd=tmp_path,
@@ -71,5 +75,5 @@ def test_the_service_keeps_to_its_document(service, tmp_path):
         timeout=240,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Tested: 13" in run.stdout
+    assert "Tested: 19" in run.stdout
     assert " 500 " not in service.text(), service.text()[-4000:]

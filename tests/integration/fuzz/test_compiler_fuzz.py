@@ -6,11 +6,22 @@ import time
 import yaml
 
 from lazyengine.compilers.document import read
-from lazyengine.compilers.workflow import compile_definition
+from lazyengine.compilers.workflow import compile_definition, declarations_of
 from lazyengine.errors import DefinitionInvalid, WorkflowNotFound
 
 SECONDS = 9
 SEEDS = [
+    """version: '2.0'
+name: book
+tags: [x]
+workflows:
+  version: '2.0'
+  w:
+    description: about
+    tags: [y, z]
+    input: [x, {y: null}]
+    tasks: {a: {on-success: b}, b: }
+""",
     """version: '2.0'
 w:
   type: direct
@@ -132,12 +143,14 @@ def test_mutated_texts():
     while time.monotonic() < until:
         text = mutated(source, source.choice(SEEDS))
         try:
+            told = declarations_of(text, "", 1000)
             graph, nodes = compile_definition(text, source.choice([None, "w"]), "", 1000)
         except (DefinitionInvalid, WorkflowNotFound) as error:
             assert len(str(error)) < 6000  # noqa: PT017
             refused += 1
         else:
             assert len(nodes) == graph.size
+            assert graph.workflow in [one.name for one in told]
             compiled += 1
     assert compiled > 20
     assert refused > 20

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lazyengine.db.database import Database
+from lazyengine.db.migrations import head
 from lazyengine.engine import Engine
 from lazyengine.records import Start
 from lazyengine.settings import Settings
@@ -122,8 +123,8 @@ def test_db_commands_migrate_and_tell(tmp_path):
     """`db upgrade` makes the schema and `db current` names it."""
     url = f"sqlite:///{tmp_path / 'new.db'}"
     assert run("db", "current", "--database-url", url).stdout.strip() == "no schema yet"
-    assert run("db", "upgrade", "--database-url", url).stdout.strip() == "0001"
-    assert run("db", "current", LAZYENGINE_DATABASE_URL=url).stdout.strip() == "0001"
+    assert run("db", "upgrade", "--database-url", url).stdout.strip() == head()
+    assert run("db", "current", LAZYENGINE_DATABASE_URL=url).stdout.strip() == head()
 
 
 def test_settings_come_from_a_file_and_its_faults_are_named(tmp_path):

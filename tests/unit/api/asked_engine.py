@@ -5,6 +5,7 @@ from typing import Any
 
 from lazyengine import records
 from lazyengine.core.state import ExecutionState, Failure, TaskState
+from lazyengine.errors import Fault
 
 ID = "6a0a707c-45ef-4758-b533-e55adddba8ce"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -44,6 +45,9 @@ TASK = records.Task(
     result={"x": "\ud800\0"},
     failure=Failure("t", "m", [1]),
 )
+WORKFLOW = records.StoredWorkflow(
+    "n", 2, "d" * 64, NOW, records.Declaration("w", (records.DeclaredInput("i", True),), ("t",), "text"), {"w": {}}
+)
 ASSIGNMENT = records.Assignment(ID, "build", 1, 1, None, "default", {"a": 1}, None, NOW)
 STATUS = records.ExecutionStatus(ID, ExecutionState.RUNNING)
 REPORTED = records.Reported(TASK, STATUS, (ASSIGNMENT,))
@@ -67,6 +71,12 @@ class Asked:
             "heartbeat": REPORTED,
             "claim_tasks": (ASSIGNMENT,),
             "check_ready": None,
+            "store_workflows": records.WorkflowsStored((WORKFLOW,), created=True),
+            "replace_workflows": records.WorkflowsStored((WORKFLOW,), created=False),
+            "list_workflows": records.Page((WORKFLOW,), more=True),
+            "get_workflow": WORKFLOW,
+            "delete_workflow": None,
+            "validate_definition": (Fault("/w", "wrong"),),
         }
 
     def __getattr__(self, name: str) -> Any:

@@ -66,7 +66,10 @@ def test_brackets_do_not_count_as_depth_side_by_side_or_in_strings():
 
 
 BAD_STARTS = [
-    ({}, "has to have the member 'definition'"),
+    ({}, "has to have the member 'definition' or 'workflow'"),
+    ({"input": {}, "namespace": "n"}, "has to have the member 'definition' or 'workflow'"),
+    ({"definition": "x", "workflow": "w", "namespace": ""}, "'/namespace' is for a stored workflow"),
+    ({"workflow": "w", "namespace": "a\nb"}, "'/namespace' has to be a string"),
     ({"definition": 1}, "'/definition' has to be a string"),
     ({"definition": "x\0"}, "'/definition' has to be a string"),
     ({"definition": "\ud800"}, "'/definition' has to be a string"),
@@ -80,7 +83,7 @@ BAD_STARTS = [
     ({"definition": "x", "tags": [""]}, "'/tags/0' has to be a string"),
     ({"definition": "x", "tags": ["t"] * 65}, "'/tags' has to be a list of at most 64"),
     ({"definition": "x", "tags": ["a\0b"]}, "'/tags/0' has to be a string"),
-    ({"definition": "x", "Tags": []}, "'/Tags' is unknown; allowed are definition, workflow, input"),
+    ({"definition": "x", "Tags": []}, "'/Tags' is unknown; allowed are definition, workflow, namespace, input"),
     ({"definition": "x", "a/~b": 1}, "'/a~1~0b' is unknown"),
     ({"definition": "x", "notify": []}, "'/notify' is not supported yet"),
     ({"definition": "x", "params": {"read_only": True}}, "'/params/read_only' is not supported yet"),

@@ -18,11 +18,10 @@ def test_every_operation_is_routed_to_the_method_that_declares_it():
     walked = 0
     for controller in controllers:
         for operation, exposed in operations_of(controller):
-            methods, variables = routes.find(operation.path.replace("{", "-").replace("}", "-"))
-            assert methods[operation.method] == exposed
-            assert variables == [f"-{segment.name}-" for segment in operation.segments]
+            found = routes.find(operation.path.replace("{", "-").replace("}", "-"))
+            assert found[operation.method] == (exposed, [f"-{segment.name}-" for segment in operation.segments])
             walked += 1
-    assert walked == len(operations()) == 14
+    assert walked == len(operations()) == 20
     assert len({operation.id for operation in operations()}) == walked
 
 
@@ -40,6 +39,21 @@ def test_a_task_of_any_name_is_reached(api, asked, name):
     assert asked.calls.pop() == ("get_task", ("", ID, name, None), {})
     api.put_json(TASKS + quote(name, safe=""), {"state": "SUCCESS"})
     assert asked.last.task == name
+
+
+@pytest.mark.parametrize("name", [*NAMES, "validate"], ids=lambda name: name[:20])
+def test_a_workflow_of_any_name_is_reached(api, asked, name):
+    url = "/workflows/" + quote(name, safe="")
+    api.get(url)
+    assert asked.calls.pop() == ("get_workflow", ("", name, "", None), {})
+    api.delete(url + "?namespace=n", status=204)
+    assert asked.calls.pop() == ("delete_workflow", ("", name, "n"), {})
+
+
+def test_validating_is_not_looking_at_a_workflow(api, asked):
+    api.post_json("/workflows/validate", {"definition": {"w": {}}})
+    assert asked.calls.pop() == ("validate_definition", ({"w": {}},), {})
+    assert api.post("/workflows/other", status=405).json["code"] == "request.method_not_allowed"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +109,9 @@ def test_any_other_path_is_404_with_a_problem(api, asked, path):
         (f"/executions/{ID}/tasks", "POST", "GET, HEAD, OPTIONS, PUT"),
         ("/tasks/claim", "GET", "OPTIONS, POST"),
         ("/tasks/claim", "HEAD", "OPTIONS, POST"),
+        ("/workflows", "DELETE", "GET, HEAD, OPTIONS, POST, PUT"),
+        ("/workflows/w", "POST", "DELETE, GET, HEAD, OPTIONS"),
+        ("/workflows/validate", "PUT", "DELETE, GET, HEAD, OPTIONS, POST"),
         ("/healthz", "TRACE", "GET, HEAD, OPTIONS"),
     ],
 )

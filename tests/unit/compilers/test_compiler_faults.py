@@ -28,7 +28,7 @@ def test_at_most_so_many():
         definition_of({"a": {"action": f"std.noop {HUGE}=1"}}),
         definition_of({"a": {"action": f"x {HUGE}=NaN"}}),
         definition_of({"a": {"target": HUGE}}),
-        definition_of({"a": {"input": {HUGE: ["<% 1 %>"] * 200}}}),
+        definition_of({"a": {"input": {HUGE: ["<% 1 + %>"] * 200}}}),
         definition_of({"a": {}}, input=[HUGE, HUGE]),
         definition_of({"a": {}}, type=HUGE),
         f"a: !<{HUGE}> 1",

@@ -1,7 +1,7 @@
 """on-success, on-error, on-complete: to tasks, to commands, in Mistral's order."""
 
 import pytest
-from compiling import compiled, definition_of, edges_of, fault_of, nodes_of
+from compiling import compiled, definition_of, edges_of, fault_of, nodes_of, paths_of
 
 from lazyengine.core.graph import Command, Edge, On
 from lazyengine.errors import DefinitionInvalid
@@ -58,10 +58,10 @@ def test_commands_and_their_messages(entry, command, message):
         ('fail msg="\ud800"', "no lone surrogates"),
         ("fail msg=<% task().result %>", "expressions are not supported yet"),
         ('fail(msg="{{ _.x }}")', "expressions are not supported yet"),
-        ({"b": "<% $.x %>"}, "guards are not supported yet"),
-        (None, "leads to a name, not to null"),
-        (7, "leads to a name, not to a number"),
-        (["b"], "leads to a name, not to a list"),
+        (None, "{name: guard}, not to null"),
+        (7, "{name: guard}, not to a number"),
+        (["b"], "{name: guard}, not to a list"),
+        ({"b": True, "c": True}, "{name: guard}, not to an object"),
     ],
 )
 def test_what_no_transition_leads_to(entry, reason):
@@ -70,14 +70,59 @@ def test_what_no_transition_leads_to(entry, reason):
     assert reason in message
 
 
-@pytest.mark.parametrize("clause", [0, False, 1.5, {"b": "<% 1 %>"}])
+@pytest.mark.parametrize("clause", [0, False, 1.5])
 def test_what_is_no_clause(clause):
     assert fault_of(definition_of({"a": {"on-error": clause}}))[0] == "/w/tasks/a/on-error"
 
 
-@pytest.mark.parametrize("clause", [{"next": ["b"]}, {"publish": {}}])
-def test_the_long_form_is_refused_by_name(clause):
-    assert "the long form" in fault_of(definition_of({"a": {"on-error": clause}}))[1]
+def test_guards():
+    """In a list each entry may have one, and an object is a list of them."""
+    guard = "<% $.x %>"
+    for clause in ([{"b": guard}, "c", {"fail": True}], {"next": [{"b": guard}, "c", {"fail": True}]}):
+        edges = nodes_of({"a": {"on-success": clause}, "b": {}, "c": {}})["a"].edges
+        assert [(edge.to, edge.guard) for edge in edges] == [(1, guard), (2, None), (Command.FAIL, True)]
+    edges = nodes_of({"a": {"on-success": {"b": guard, "c": False}}, "b": {}, "c": {}})["a"].edges
+    assert [(edge.to, edge.guard) for edge in edges] == [(1, guard), (2, False)]
+
+
+@pytest.mark.parametrize("guard", [None, 1, "x", "<% $. %>", "{{ ", ["<% 1 %>"]])
+def test_what_is_no_guard(guard):
+    path, _ = fault_of(definition_of({"a": {"on-success": [{"b": guard}]}, "b": {}}))
+    assert path == "/w/tasks/a/on-success/0/b"
+
+
+def test_what_is_published():
+    """A task's own `publish` goes over its clause's, and on-complete's over both (Mistral: `get_publish`)."""
+    tasks = {
+        "a": {
+            "publish": {"x": 1, "y": "<% 1 %>"},
+            "publish-on-error": {"e": 1},
+            "on-success": {"publish": {"branch": {"x": 2}, "global": {"g": 3}}, "next": "b"},
+            "on-complete": {"publish": {"branch": {"x": 4, "z": 5}}},
+        },
+        "b": {},
+    }
+    assert nodes_of(tasks)["a"].publish == {
+        "SUCCESS": {"branch": {"x": 4, "y": "<% 1 %>", "z": 5}, "global": {"g": 3}},
+        "FAILURE": {"branch": {"e": 1, "x": 4, "z": 5}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"publish": []}, "/publish"),
+        ({"publish": {"x": "<% $. %>"}}, "/publish/x"),
+        ({"publish-on-error": {7: 1}}, "/publish-on-error"),
+        ({"on-success": {"publish": 7}}, "/on-success/publish"),
+        ({"on-success": {"publish": {"branch": 7}}}, "/on-success/publish/branch"),
+        ({"on-success": {"publish": {"atomic": {}}}}, "/on-success/publish/atomic"),
+        ({"on-success": {"publish": {"x": 1}}}, "/on-success/publish/x"),
+        ({"on-success": {"next": "a-loop", "x": 1}}, "/on-success/x"),
+    ],
+)
+def test_what_cannot_be_published(spec, path):
+    assert paths_of(definition_of({"a": spec, "a-loop": {}}))[0] == f"/w/tasks/a{path}"
 
 
 @pytest.mark.parametrize("clause", [None, []])

@@ -5,15 +5,16 @@ reading or writing beyond it raises; the books (`live`, `backlog`, event numbers
 transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from lazyengine.core import resolve
-from lazyengine.core.graph import Command, Edge, Node, On
-from lazyengine.core.resolve import UNBOUNDED, Decision, Key, Slice, Token
+from lazyengine.core.graph import Command, Edge, Guard, Key, Node, On
+from lazyengine.core.host import Host, Refused
+from lazyengine.core.resolve import UNBOUNDED, Decision, Slice, Token
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
     Event,
@@ -128,11 +129,37 @@ class Reach:
 # -- the shell --------------------------------------------------------------------------------------------------------
 
 
+class Guards(Host):
+    """Knows the answers to guards; refuses those of which it knows none, and what the tasks named `refused` do.
+
+    :param refused: "begin" or "end", by the name of a task
+    """
+
+    def __init__(self, answers: Mapping[str, bool], refused: Mapping[str, str]) -> None:
+        self.answers, self.refused = answers, refused
+
+    def begin(self, node: Node, key: Key, source: Key | None) -> Outcome | None:
+        self.check(node, "begin")
+        return super().begin(node, key, source)
+
+    def end(self, node: Node, mark: Mark) -> None:
+        self.check(node, "end")
+        super().end(node, mark)
+
+    def holds(self, node: Node, key: Key, guard: Guard) -> bool:
+        return self.answers[guard] if guard in self.answers else super().holds(node, key, guard)
+
+    def check(self, node: Node, where: str) -> None:
+        if self.refused.get(node.name) == where:
+            raise Refused(f"no {where}")
+
+
 class Driver:
     """One execution of a description.
 
     :param budget: steps per transaction; what is left goes to the backlog and is carried on in further transactions
-    :param guards: the answers of `ask`
+    :param guards: the answers to guards
+    :param refused: what cannot be evaluated
     """
 
     def __init__(
@@ -141,11 +168,12 @@ class Driver:
         budget: int = UNBOUNDED,
         guards: Mapping[str, bool] | None = None,
         nodes: tuple[Node, ...] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         self.nodes = nodes or compile_nodes(description)
         self.ids = {node.name: node.id for node in self.nodes}
         self.budget = budget
-        self.ask: Callable[[str], bool] = (guards or {}).__getitem__
+        self.host = Guards(guards or {}, refused or {})
         self.header = Header()
         self.marks: dict[Key, Mark] = {}
         self.outcomes: dict[Key, Outcome] = {}
@@ -169,7 +197,7 @@ class Driver:
 
     def complete(self, name: str, outcome: Outcome = SUCCESS, iteration: int = 1) -> "Driver":
         key = (self.ids[name], iteration)
-        decision = resolve.complete(self.slice({key[0]}, {key}), key, outcome, NOW, self.ask)
+        decision = resolve.complete(self.slice({key[0]}, {key}), key, outcome, NOW, self.host)
         assert {token.to for token in decision.wave} <= self.linked(key[0])
         self.transact(decision, {key[0]})
         return self
@@ -202,7 +230,7 @@ class Driver:
         while True:
             keys = self.backlog()[: self.budget]
             nodes = {key[0] for key in keys}
-            decision = resolve.unfold(self.slice(nodes, set(keys)), keys, NOW, self.ask)
+            decision = resolve.unfold(self.slice(nodes, set(keys)), keys, NOW, self.host)
             self.finish(decision, nodes, self.budget - len(keys))
             if self.header.state is not ExecutionState.RUNNING or not self.header.backlog:
                 return
@@ -223,7 +251,7 @@ class Driver:
         self.check_books()
 
     def arrive(self, wave: tuple[Token, ...], nodes: set[int], budget: int) -> Decision:
-        decision = resolve.arrive(self.slice(nodes, set()), wave, NOW, self.ask, budget)
+        decision = resolve.arrive(self.slice(nodes, set()), wave, NOW, self.host, budget)
         assert decision.steps <= max(budget, 0)
         assert {token.to for token in decision.wave} <= {to for node in nodes for to in self.linked(node)}
         self.apply(decision, nodes)

@@ -6,6 +6,8 @@ from driver import NOW, Driver
 from lazyengine.core.actions import PURE_ACTIONS, PURE_PARAMETERS, pure_outcome
 from lazyengine.core.state import ExecutionState, Failure, Outcome, TaskState
 
+FAILED = "Fail action expected exception."
+
 
 @pytest.mark.parametrize(
     ("action", "input", "outcome"),
@@ -15,9 +17,9 @@ from lazyengine.core.state import ExecutionState, Failure, Outcome, TaskState
         (
             "std.fail",
             {"error_data": {"x": 1}},
-            Outcome(TaskState.FAILURE, {"x": 1}, Failure("std.fail", "Fail action expected exception.")),
+            Outcome(TaskState.FAILURE, {"x": 1}, Failure("std.fail", FAILED)),
         ),
-        ("std.fail", {}, Outcome(TaskState.FAILURE, None, Failure("std.fail", "Fail action expected exception."))),
+        ("std.fail", {}, Outcome(TaskState.FAILURE, FAILED, Failure("std.fail", FAILED))),
         ("std.http", {}, None),
         (None, {}, None),
     ],

@@ -36,6 +36,7 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (X.SUSPENDING, E.DRAIN): lambda: Driver(ONE).start().suspend().complete("a"),
     (X.SUSPENDING, E.RESUME): lambda: Driver(ONE).start().suspend().resume(),
     (X.SUSPENDING, E.CANCEL): lambda: Driver(ONE).start().suspend().cancel(),
+    (X.SUSPENDING, E.FAIL): lambda: Driver(ONE, refused={"a": "end"}).start().suspend().complete("a"),
     (X.SUSPENDED, E.RESUME): lambda: Driver(ONE).start().suspend().complete("a").resume(),
     (X.SUSPENDED, E.CANCEL): lambda: Driver(ONE).start().suspend().complete("a").cancel(),
     (S.PENDING, T.START): lambda: Driver(ONE).start(),
@@ -43,6 +44,9 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (S.RUNNING, T.SUCCEED): lambda: Driver(ONE).start().complete("a", SUCCESS),
     (S.RUNNING, T.FAIL): lambda: Driver(ONE).start().complete("a", FAILURE),
     (S.RUNNING, T.CANCEL): lambda: Driver(ONE).start().complete("a", CANCELLED),
+    (S.RUNNING, T.REFUSE): lambda: Driver(ONE, refused={"a": "begin"}).start(),
+    (S.SUCCESS, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a"),
+    (S.FAILURE, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a", FAILURE),
 }
 
 
@@ -92,7 +96,9 @@ def test_what_a_table_does_not_have_is_illegal(states, events, table, look_up):
 def test_final_is_final():
     """Nothing leaves a final state, and what is not final has a way on."""
     assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - FINAL_EXECUTION_STATES
-    assert {state for state, _ in TASK_TRANSITIONS} == set(TaskState) - FINAL_TASK_STATES
+    leaving = {(state, event) for state, event in TASK_TRANSITIONS if state in FINAL_TASK_STATES}
+    assert {event for _, event in leaving} == {TaskEvent.REFUSE}, "what it publishes or where it leads was refused"
+    assert {state for state, _ in TASK_TRANSITIONS} - FINAL_TASK_STATES == set(TaskState) - FINAL_TASK_STATES
 
 
 @pytest.mark.parametrize("state", ExecutionState)

@@ -1,0 +1,160 @@
+"""The clauses on-success, on-error and on-complete: what they lead to, under which guard, and what they publish.
+
+Source: Mistral's `lang/v2/on_clause.py` and `lang/v2/publish.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lazyengine.compilers.calls import CallError, parse_call
+from lazyengine.compilers.expressions import compile_template
+from lazyengine.compilers.expressions.scan import languages
+from lazyengine.compilers.faults import Faults, Path, kind, shown
+from lazyengine.compilers.literals import has_expression
+from lazyengine.compilers.names import is_storable
+from lazyengine.core.context import merged
+from lazyengine.core.graph import Command, Edge, Guard, On
+from lazyengine.core.state import INFO_LENGTH, TaskState
+
+COMMANDS = {command.value: command for command in Command}
+CLAUSES = {"on-success": On.SUCCESS, "on-error": On.ERROR, "on-complete": On.COMPLETE}
+SCOPES = ("branch", "global")
+# what a task publishes, the clause that publishes too, and the final state of both
+PUBLISHERS = (("publish", "on-success", TaskState.SUCCESS), ("publish-on-error", "on-error", TaskState.FAILURE))
+
+Scopes = dict[str, dict[str, Any]]
+"""By scope: variables and what they become."""
+
+Publish = dict[str, Scopes]
+"""By final state."""
+
+
+def _over(base: Scopes, scopes: Scopes) -> Scopes:
+    if not base:
+        return scopes
+    return {scope: merged(variables, scopes.get(scope, {})) for scope, variables in base.items()}
+
+
+class Clauses:
+    """Reads clauses; what is wrong is added to `faults`.
+
+    :param ids: tasks by name
+    """
+
+    def __init__(self, ids: Mapping[str, int], faults: Faults) -> None:
+        self.ids, self.faults = ids, faults
+
+    # -- what is published --------------------------------------------------------------------------------------------
+
+    def published(self, path: Path, spec: Mapping[str, Any]) -> Publish:
+        """Read what a task publishes.
+
+        Its own `publish` goes over that of its clause, and that of on-complete over its own; of what goes over it, a
+        clause takes only the scopes that it has itself (Mistral: `lang/v2/tasks.py`, get_publish, and
+        `lang/v2/publish.py`, merge).
+        """
+        found: Publish = {}
+        complete = self._of_clause(path, spec, "on-complete")
+        for key, clause, state in PUBLISHERS:
+            own = {"branch": self._variables((*path, key), spec[key])} if spec.get(key) is not None else {}
+            scopes = _over(self._of_clause(path, spec, clause), _over(own, complete))
+            if scopes:
+                found[state.value] = scopes
+        return found
+
+    def _of_clause(self, path: Path, spec: Mapping[str, Any], key: str) -> Scopes:
+        clause = spec.get(key)
+        if not isinstance(clause, dict) or clause.get("publish") is None:
+            return {}
+        return self._scopes((*path, key, "publish"), clause["publish"])
+
+    def _scopes(self, path: Path, spec: Any) -> Scopes:
+        if not isinstance(spec, dict):
+            self.faults.add(path, f"publish is an object, not {kind(spec)}")
+            return {}
+        for key in spec.keys() - {*SCOPES}:
+            reason = "is not supported yet" if key == "atomic" else "is no scope; there are branch and global"
+            self.faults.add((*path, str(key)), f"{shown(key)} {reason}")
+        return {scope: self._variables((*path, scope), spec[scope]) for scope in SCOPES if spec.get(scope) is not None}
+
+    def _variables(self, path: Path, spec: Any) -> dict[str, Any]:
+        if not isinstance(spec, dict):
+            self.faults.add(path, f"variables are an object, not {kind(spec)}")
+            return {}
+        compile_template(self.faults, path, spec)
+        return {name: value for name, value in spec.items() if isinstance(name, str)}
+
+    # -- where it leads -----------------------------------------------------------------------------------------------
+
+    def edges(self, path: Path, clause: Any, on: On) -> list[Edge]:
+        """Read a clause: a name, a command, {name: guard}, a list of these, or {next: ..., publish: ...}."""
+        if isinstance(clause, dict) and clause.keys() & {"next", "publish"}:
+            for key in clause.keys() - {"next", "publish"}:
+                self.faults.add((*path, str(key)), "unknown key; known here are next, publish")
+            clause, path = clause.get("next", []), (*path, "next")
+        if isinstance(clause, str):
+            return self.entry(path, clause, on)
+        if isinstance(clause, dict):
+            return [
+                edge for name, guard in clause.items() for edge in self.guarded((*path, str(name)), name, guard, on)
+            ]
+        if isinstance(clause, list):
+            return self.entries(path, clause, on)
+        self.faults.add(path, f"a transition is a name, or a list of names, not {kind(clause)}")
+        return []
+
+    def entries(self, path: Path, entries: list[Any], on: On) -> list[Edge]:
+        edges: list[Edge] = []
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            here = (*path, index)
+            if isinstance(entry, dict) and len(entry) == 1:
+                name, guard = next(iter(entry.items()))
+                edges += self.guarded((*here, str(name)), name, guard, on)
+            elif isinstance(entry, str) and entry in seen:  # Mistral: `uniqueItems` in lang/v2/on_clause.py
+                self.faults.add(here, f"{shown(entry)} stands in this list twice")
+            elif isinstance(entry, str):
+                seen.add(entry)
+                edges += self.entry(here, entry, on)
+            else:
+                self.faults.add(here, f"a transition leads to a name or {{name: guard}}, not to {kind(entry)}")
+        return edges
+
+    def guarded(self, path: Path, name: Any, guard: Any, on: On) -> list[Edge]:
+        if not isinstance(name, str):
+            self.faults.add(path, f"a transition leads to a name, not to {shown(name)}")
+            return []
+        if isinstance(guard, str):
+            if not languages(guard):
+                self.faults.add(path, "a guard is an expression or a boolean")
+            compile_template(self.faults, path, guard)
+        elif not isinstance(guard, bool):
+            self.faults.add(path, f"a guard is an expression or a boolean, not {kind(guard)}")
+        return self.entry(path, name, on, guard)
+
+    def entry(self, path: Path, entry: str, on: On, guard: Guard | None = None) -> list[Edge]:
+        if entry in self.ids:
+            return [Edge(on, self.ids[entry], guard)]
+        if has_expression(entry):
+            self.faults.add(path, "expressions are not supported yet in the name or the message of a transition")
+            return []
+        return self.command(path, entry, on, guard)
+
+    def command(self, path: Path, entry: str, on: On, guard: Guard | None) -> list[Edge]:
+        try:
+            name, parameters = parse_call(entry)
+        except CallError:
+            name, parameters = entry, {}
+        message = parameters.get("msg")
+        if not isinstance(message, str | None):
+            message = json.dumps(message)
+        if name not in COMMANDS:
+            self.faults.add(path, f"there is no task {shown(entry)}")
+        elif parameters.keys() - {"msg"}:
+            self.faults.add(path, f'{name} takes msg="..." and nothing else')
+        elif message is not None and not (len(message) <= INFO_LENGTH and is_storable(message)):
+            self.faults.add(path, f"a message has at most {INFO_LENGTH} characters, no NUL and no lone surrogates")
+        else:
+            return [Edge(on, COMMANDS[name], guard, message)]
+        return []

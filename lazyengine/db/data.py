@@ -1,0 +1,122 @@
+"""Statements of the data flow; only executions whose tasks have expressions or publish something need any."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from lazyengine.core.context import Context, Slot
+from lazyengine.core.graph import Key
+from lazyengine.db import tables as t
+from lazyengine.db.rows import context_from_json
+from lazyengine.db.store import batches
+from lazyengine.db.types import to_json
+
+LONGEST_INLINE = 100
+"""Characters of JSON up to which a value stands in the context itself."""
+
+ADD_VALUE: dict[str, Any] = {
+    "sqlite": sqlite_insert(t.stored_value).on_conflict_do_nothing(),
+    "postgresql": postgresql_insert(t.stored_value).on_conflict_do_nothing(),
+    "mysql": mysql_insert(t.stored_value).prefix_with("IGNORE"),
+}
+
+_execution, _mark, _value = t.execution.c, t.mark.c, t.stored_value.c
+
+
+def slot_of(value: Any) -> tuple[Slot, bool]:
+    """Return what stands for a value in a context, and whether the value has to be stored for it.
+
+    A short value stands for itself, in a list; a long one is stored once under its digest.
+    """
+    text = to_json(value)
+    if len(text) <= LONGEST_INLINE:
+        return [value], False
+    return hashlib.sha256(text.encode()).hexdigest()[:32], True
+
+
+def read_values(connection: Connection, execution_id: str, digests: Iterable[str]) -> dict[str, Any]:
+    """Return stored values; served by the primary key."""
+    return {
+        row.digest: row.body
+        for batch in batches(set(digests))
+        for row in connection.execute(
+            select(_value.digest, _value.body).where(_value.execution_id == execution_id, _value.digest.in_(batch))
+        )
+    }
+
+
+def add_values(connection: Connection, execution_id: str, values: Mapping[str, Any]) -> None:
+    """Store values that are not stored yet."""
+    if not values:
+        return
+    rows = [{"execution_id": execution_id, "digest": digest, "body": values[digest]} for digest in sorted(values)]
+    connection.execute(ADD_VALUE[connection.dialect.name], rows)
+
+
+def read_contexts(connection: Connection, execution_id: str, keys: Iterable[Key]) -> dict[Key, Context]:
+    """Return the contexts of runs."""
+    found = _read_column(connection, execution_id, keys, _mark.context)
+    return {key: context_from_json(body) for key, body in found.items()}
+
+
+def read_execution_data(connection: Connection, execution_id: str) -> Any:
+    """Return the input, parameters and variables of an execution, and what `execution()` shows of it."""
+    return connection.execute(
+        select(
+            _execution.id,
+            _execution.workflow,
+            _execution.input,
+            _execution.params,
+            _execution.variables,
+            _execution.final_context,
+            _execution.created_at,
+            _execution.updated_at,
+        ).where(_execution.id == execution_id)
+    ).one()
+
+
+def save_execution_data(connection: Connection, execution_id: str, **columns: Any) -> None:
+    """Keep the variables that every task of an execution sees, and the context of its end so far."""
+    connection.execute(update(t.execution).where(_execution.id == execution_id).values(**columns))
+
+
+def read_inputs(connection: Connection, execution_id: str, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
+    """Return the evaluated inputs of runs that have some."""
+    return _read_column(connection, execution_id, keys, _mark.input)
+
+
+def read_published(connection: Connection, execution_id: str, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
+    """Return what runs have published."""
+    return _read_column(connection, execution_id, keys, _mark.published)
+
+
+def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key], column: Any) -> dict[Key, Any]:
+    wanted = set(keys)
+    found: dict[Key, Any] = {}
+    for batch in batches({node for node, _ in wanted}):
+        rows = connection.execute(
+            select(_mark.node_id, _mark.iteration, column.label("body")).where(
+                _mark.execution_id == execution_id, _mark.node_id.in_(batch), column.is_not(None)
+            )
+        )
+        found |= {(row.node_id, row.iteration): row.body for row in rows}
+    return {key: found[key] for key in wanted & found.keys()}
+
+
+def read_task_data(connection: Connection, execution_id: str, graph_id: int, names: Iterable[str] | None) -> list[Any]:
+    """Return every run of the named tasks (None: of all) with its result, oldest first."""
+    since = func.coalesce(_mark.started_at, _mark.finished_at)  # a join that failed has never started
+    statement = (
+        select(t.node.c.name, *(column for column in _mark if column.name != "context"))
+        .join(t.node, t.node.c.id == _mark.node_id)
+        .where(_mark.execution_id == execution_id, t.node.c.graph_id == graph_id, since.is_not(None))
+        .order_by(since, _mark.node_id, _mark.iteration)
+    )
+    if names is not None:
+        statement = statement.where(t.node.c.name.in_(sorted(names)))
+    return list(connection.execute(statement))

@@ -1,0 +1,172 @@
+"""The verbs of stored workflows, and where the graph of a new execution comes from.
+
+A stored workflow is a name for a definition.  What runs is the graph that the definition compiles to, which is never
+changed nor deleted: so executions go on as they began, whatever becomes of the workflow that they were started from.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lazyengine import errors
+from lazyengine.compilers.workflow import compile_definition, declarations_of, definition_digest, document_digest
+from lazyengine.core.graph import Graph, Node
+from lazyengine.db.database import Database
+from lazyengine.db.store import Store
+from lazyengine.db.workflows import (
+    add_workflows,
+    delete_workflow,
+    list_workflows,
+    newest_workflows,
+    read_definition,
+    read_workflow,
+)
+from lazyengine.errors import Fault
+from lazyengine.records import Declaration, Page, Start, StoredWorkflow, WorkflowQuery, WorkflowsStored
+from lazyengine.settings import Settings
+
+Definition = str | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """What an execution is to run.
+
+    :param document: the digest of the definition as it was given
+    :param digest: of the graph
+    :param compiled: the graph, unless it is stored already
+    """
+
+    document: str
+    digest: str
+    compiled: tuple[Graph, list[Node]] | None
+
+
+class Workflows:
+    """The verbs of stored workflows."""
+
+    database: Database
+    settings: Settings
+    clock: Callable[[], datetime]
+
+    def store_workflows(self, owner: str, definition: Definition, namespace: str = "") -> WorkflowsStored:
+        """Store every workflow of a definition; repeating it answers again what was committed.
+
+        :raises DefinitionInvalid: with every fault found
+        :raises WorkflowExists: one of them is there with another definition; none was stored
+        """
+        return self._store(owner, definition, namespace, replaces=False)
+
+    def replace_workflows(self, owner: str, definition: Definition, namespace: str = "") -> WorkflowsStored:
+        """Store every workflow of a definition, as a new revision where it is there with another definition.
+
+        :raises DefinitionInvalid: with every fault found
+        """
+        return self._store(owner, definition, namespace, replaces=True)
+
+    def _store(self, owner: str, definition: Definition, namespace: str, replaces: bool) -> WorkflowsStored:
+        declarations = self._check(definition)
+        digest = document_digest(definition)
+
+        def work(store: Store) -> WorkflowsStored:
+            names = [one.name for one in declarations]
+            there = newest_workflows(store.connection, owner, namespace, names)
+            new: dict[str, StoredWorkflow] = {}
+            now = self.clock()
+            for one in declarations:
+                before = there.get(one.name)
+                if before is not None and before.definition_digest == digest:
+                    continue
+                if before is not None and not replaces:
+                    raise errors.WorkflowExists(workflow=one.name)
+                revision = before.revision + 1 if before else 1
+                new[one.name] = StoredWorkflow(namespace, revision, digest, now, one)
+            if new:
+                add_workflows(store.connection, owner, definition, list(new.values()))
+            stored = there | new
+            return WorkflowsStored(tuple(stored[name] for name in names), created=bool(new))
+
+        return self.database.transaction(work)
+
+    def validate_definition(self, definition: Definition) -> tuple[Fault, ...]:
+        """Return every fault of a definition; without one, its workflows can run."""
+        try:
+            self._check(definition)
+        except errors.DefinitionInvalid as error:
+            return tuple(error.faults)
+        return ()
+
+    def _check(self, definition: Definition) -> list[Declaration]:
+        return declarations_of(definition, self.settings.default_action, self.settings.max_tasks)
+
+    def get_workflow(self, owner: str, name: str, namespace: str = "", revision: int | None = None) -> StoredWorkflow:
+        """Return a revision of a stored workflow (None: the newest) with its definition.
+
+        :raises WorkflowNotFound: there is none of this name in this namespace, or no such revision of it
+        """
+        found = self.database.snapshot(
+            lambda store: read_workflow(store.connection, owner, namespace, name, revision),
+        )
+        if found is None:
+            raise errors.WorkflowNotFound.stored(name, namespace, revision)
+        return found
+
+    def list_workflows(self, owner: str, query: WorkflowQuery) -> Page[StoredWorkflow]:
+        """Return one page of stored workflows, the newest revision of each, without definitions."""
+        return self.database.snapshot(lambda store: list_workflows(store.connection, owner, query))
+
+    def delete_workflow(self, owner: str, name: str, namespace: str = "") -> None:
+        """Delete a stored workflow with all its revisions; executions of it go on.
+
+        :raises WorkflowNotFound: there is none of this name in this namespace
+        """
+        if not self.database.transaction(lambda store: delete_workflow(store.connection, owner, namespace, name)):
+            raise errors.WorkflowNotFound.stored(name, namespace)
+
+    # -- for an execution ---------------------------------------------------------------------------------------------
+
+    def find_runnable(self, owner: str, start: Start) -> Runnable | None:
+        """Find what `start` is to run, and compile it if that was never done; None if its id is taken already.
+
+        A repeated start does not ask what its workflow has become since.
+
+        :raises DefinitionInvalid: with every fault found
+        :raises WorkflowNotFound: the definition has no such workflow, or none is stored
+        """
+        default_action = start.params.get("default_action", self.settings.default_action)
+        given = None if start.definition is None else document_digest(start.definition)
+
+        def find(store: Store) -> tuple[str, str, Definition | None] | None:
+            if start.id is not None and store.request_digest(owner, start.id) is not None:
+                return None
+            document = given or _stored_digest(store, owner, start)
+            digest = definition_digest(document, start.workflow, default_action)
+            if store.find_graph(digest) is not None:
+                return document, digest, None
+            definition = start.definition if given else read_definition(store.connection, document)
+            if definition is None:  # deleted just now
+                raise errors.WorkflowNotFound.stored(start.workflow or "", start.namespace)
+            return document, digest, definition
+
+        found = self.database.snapshot(find)
+        if found is None:
+            return None
+        document, digest, definition = found
+        if definition is None:
+            return Runnable(document, digest, None)
+        compiled = compile_definition(definition, start.workflow, default_action, self.settings.max_tasks)
+        return Runnable(document, digest, compiled)
+
+
+def _stored_digest(store: Store, owner: str, start: Start) -> str:
+    """Look in the namespace, then in the default one, as Mistral does for sub-workflows.
+
+    Mistral: `db/v2/sqlalchemy/api.py`, `load_workflow_definition`.
+    """
+    name = start.workflow or ""
+    for namespace in dict.fromkeys((start.namespace, "")):
+        found = newest_workflows(store.connection, owner, namespace, [name])
+        if name in found:
+            return found[name].definition_digest
+    raise errors.WorkflowNotFound.stored(name, start.namespace)
