@@ -22,7 +22,7 @@ DEFINITIONS = {
     "dangling default": {"w": {"task-defaults": {"on-error": "nobody"}, "tasks": {"a": {}}}},
     "transition to a number": {"w": {"tasks": {"a": {"on-success": 1}}}},
     "transition to a list of lists": {"w": {"tasks": {"a": {"on-success": [["a"]]}}}},
-    "transition with a condition": {"w": {"tasks": {"a": {"on-success": [{"b": "<% $.x %>"}]}, "b": {}}}},
+    "transition with a broken condition": {"w": {"tasks": {"a": {"on-success": [{"b": "<% $. %>"}]}, "b": {}}}},
     "loop of one": {"w": {"tasks": {"a": {"on-success": "a"}}}},
     "loop of two": {"w": {"tasks": {"a": {"on-success": "b"}, "b": {"on-success": "a"}}}},
     "loop behind a start": {
