@@ -402,5 +402,6 @@ class _Work:
     def settle_links(self, node: Node, counts: Container[int] = ()) -> None:
         chosen = self.mark((node.id, 1)).chosen
         for target in node.heeds:
-            if target not in counts and not (target in node.joins and target in chosen):
+            told = target in chosen and (target in node.joins or target in node.beyond)
+            if target not in counts and not told:
                 self.wave.extend(Token(lost, 0) for lost in node.beyond.get(target, (target,)))
