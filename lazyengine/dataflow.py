@@ -36,6 +36,7 @@ class DataFlow(Host):
         self.published: dict[Key, dict[str, Any]] = {}
         self.ended: dict[Key, tuple[Node, Mark]] = {}
         self._final: Context | None = None
+        self._final_changed = False
         self._values: dict[str, Any] = {}
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
@@ -48,7 +49,8 @@ class DataFlow(Host):
         if not self.has_data:
             return
         key = (node.id, 1)
-        waiting = self.context_of(key) if key in self.contexts or self._is_waiting(key) else None
+        heard = self.context_of(key)
+        waiting = heard if heard.origins else None
         self.contexts[key] = contexts.join(waiting, self.context_of(source), source[0], self.read, self.write)
 
     def begin(self, node: Node, key: Key, source: Key | None) -> Outcome | None:
@@ -85,10 +87,11 @@ class DataFlow(Host):
     def last(self, node: Node, key: Key) -> None:
         if self.has_data:
             self._final = contexts.join(self.final(), self.context_of(key), node.id, self.read, self.write)
+            self._final_changed = True
 
     def final(self) -> Context | None:
         """Return what the runs that lead nowhere saw and published, merged; None where there is none yet."""
-        if self._final is None:
+        if self._final is None and self.has_data:
             saved = self._load_execution().final_context
             self._final = context_from_json(saved) if saved else None
         return self._final
@@ -101,9 +104,6 @@ class DataFlow(Host):
             found = data.read_contexts(self.store.connection, self.execution_id, [key]) if self.has_data else {}
             self.contexts[key] = found.get(key, EMPTY)
         return self.contexts[key]
-
-    def _is_waiting(self, key: Key) -> bool:
-        return bool(self.context_of(key).origins)
 
     def read(self, slot: Slot) -> Any:
         """Return the value that a slot stands for."""
@@ -205,7 +205,7 @@ class DataFlow(Host):
         columns: dict[str, Any] = {}
         if self._variables_changed:
             columns["variables"] = self._variables
-        if self._final is not None:
+        if self._final_changed and self._final is not None:
             columns["final_context"] = context_to_json(self._final)
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)

@@ -7,9 +7,9 @@ from itertools import takewhile
 from typing import Any
 
 from lazyengine.core import resolve
+from lazyengine.core.decision import Decision, Slice, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.host import Refused
-from lazyengine.core.resolve import Decision, Slice, Token
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
     INFO_LENGTH,

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from lazyengine.compilers.faults import DEEPEST, Faults, Path, kind, shown
+from lazyengine.compilers.faults import Faults, Path, kind
 
 _BRACKETS = (("<%", "%>"), ("{{", "}}"), ("{%", "%}"))
 """Of YAQL and Jinja (Mistral: `expressions/yaql_expression.py`, `expressions/jinja_expression.py`)."""
@@ -14,25 +14,6 @@ def has_expression(text: str) -> bool:
     if "%" not in text and "{" not in text:
         return False
     return any(0 <= text.find(left) < text.rfind(right) - 1 for left, right in _BRACKETS)
-
-
-def check_literal(faults: Faults, path: Path, value: Any) -> None:
-    """Add a fault for each member of `value` that JSON cannot say or that is no literal."""
-    if isinstance(value, dict) and len(path) < DEEPEST:
-        for key, member in value.items():
-            if not isinstance(key, str):
-                faults.add(path, f"the key {shown(key)} has to be a string; quotes make it one")
-            check_literal(faults, (*path, str(key)), member)
-    elif isinstance(value, list) and len(path) < DEEPEST:
-        for index, member in enumerate(value):
-            check_literal(faults, (*path, index), member)
-    elif isinstance(value, dict | list):
-        faults.add(path, f"nested deeper than {DEEPEST}")
-    elif isinstance(value, str):
-        if has_expression(value):
-            faults.add(path, "expressions are not supported yet; give a literal")
-    else:
-        check_plain(faults, path, value)
 
 
 def check_plain(faults: Faults, path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ What is served is listed in `api-ref/language.rst`.  What Mistral has beyond tha
 
 import hashlib
 import json
+from collections.abc import Set
 from typing import Any
 
 from lazyengine.compilers import COMPILER_REVISION, topology
@@ -14,7 +15,7 @@ from lazyengine.compilers.contents import Source, check_about, declaration_of, w
 from lazyengine.compilers.document import read
 from lazyengine.compilers.expressions import compile_template
 from lazyengine.compilers.faults import Faults, Path, kind, shown
-from lazyengine.compilers.literals import check_literal
+from lazyengine.compilers.literals import has_expression
 from lazyengine.compilers.names import check_name
 from lazyengine.core.actions import PURE_PARAMETERS
 from lazyengine.core.graph import Edge, Graph, Node, On
@@ -34,7 +35,6 @@ WORKFLOW_KEYS = {
     "name",
     "version",
 }
-LATER_WORKFLOW_KEYS: set[str] = set()
 TASK_KEYS = {"action", "input", "join", "publish", "publish-on-error", "description", "target", "name", *CLAUSES}
 LATER_TASK_KEYS = {
     "workflow", "with-items", "publish", "publish-on-error", "publish-on-skip", "retry", "wait-before", "wait-after",
@@ -119,7 +119,7 @@ class _Workflow:
         graph = Graph(self.name, (), 0, {}, ())
         if not self.is_object(self.path, self.spec, "a workflow"):
             return graph, []
-        self.check_keys(self.path, self.spec, WORKFLOW_KEYS, LATER_WORKFLOW_KEYS)
+        self.check_keys(self.path, self.spec, WORKFLOW_KEYS)
         check_about(self.faults, self.path, self.spec)
         if self.spec.get("type", "direct") != "direct":
             self.faults.add((*self.path, "type"), f"only 'direct' is supported yet, not {shown(self.spec['type'])}")
@@ -155,7 +155,7 @@ class _Workflow:
         self.faults.add(path, f"{what} is an object, not {kind(value)}")
         return False
 
-    def check_keys(self, path: Path, value: dict[Any, Any], known: set[str], later: set[str]) -> None:
+    def check_keys(self, path: Path, value: dict[Any, Any], known: Set[str], later: Set[str] = frozenset()) -> None:
         for key in value:
             if key in known:
                 continue
@@ -258,8 +258,9 @@ class _Workflow:
             if not any(edge.on is on for edge in edges):
                 edges += self.defaults_for(on, id)
         target = spec.get("target", "default")
-        if "target" in spec and check_name(self.faults, (*path, "target"), target, "a target"):
-            check_literal(self.faults, (*path, "target"), target)
+        where = (*path, "target")
+        if "target" in spec and check_name(self.faults, where, target, "a target") and has_expression(target):
+            self.faults.add(where, "expressions are not supported yet; give a literal")
         join = self.read_join(path, spec)
         publish = self.clauses.published(path, spec)
         return Node(id, name, join, edges=tuple(edges), action=action, target=target, input=parameters, publish=publish)

@@ -20,11 +20,12 @@ Theory of operation:
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from lazyengine.core import state as st
+from lazyengine.core.decision import Decision, Slice, Token
 from lazyengine.core.graph import Command, Key, Node, On
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.state import (
@@ -40,38 +41,6 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come."""
-
-    to: int
-    live: int
-    settled: bool = True
-    source: Key | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The header and the neighbourhood of one event: the nodes it reaches and the marks they have."""
-
-    header: Header
-    nodes: Mapping[int, Node]
-    marks: Mapping[Key, Mark]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one event changes: the new header, the changed marks, the next wave, what was handed out, the history."""
-
-    header: Header
-    marks: Mapping[Key, Mark] = field(default_factory=dict)
-    wave: tuple[Token, ...] = ()
-    scheduled: tuple[Key, ...] = ()
-    events: tuple[Event, ...] = ()
-    steps: int = 0
-
 
 UNBOUNDED = 1 << 62
 
@@ -183,7 +152,6 @@ class _Work:
         self.generation, self.event_count = header.generation, header.events
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
-        self.scheduled: list[Key] = []
         self.events: list[Event] = []
 
     def decide(self) -> Decision:
@@ -199,7 +167,7 @@ class _Work:
             self.generation,
             self.event_count,
         )
-        return Decision(header, self.marks, tuple(self.wave), tuple(self.scheduled), tuple(self.events), self.steps)
+        return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
 
     # -- marks and history --------------------------------------------------------------------------------------------
 
@@ -265,7 +233,6 @@ class _Work:
             return
         self.save(mark)
         self.live += 1
-        self.scheduled.append(key)
         self.record(EventKind.TASK, mark.state, mark)
 
     def block(self, node: Node, tally: Mark) -> None:

@@ -228,10 +228,6 @@ def outcome_digest(outcome: Outcome) -> str:
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
-def late_to_json(outcome: Outcome) -> dict[str, Any]:
-    return asdict(outcome)
-
-
 def event_row(execution_id: str, event: Event) -> dict[str, Any]:
     return {
         "execution_id": execution_id,
@@ -244,5 +240,5 @@ def event_row(execution_id: str, event: Event) -> dict[str, Any]:
         "iteration": event.iteration,
         "attempt": event.attempt,
         "info": event.info,
-        "late": late_to_json(event.late) if event.late else None,
+        "late": asdict(event.late) if event.late else None,
     }

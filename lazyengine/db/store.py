@@ -1,7 +1,7 @@
 """Every SQL statement that a decision needs, bound to the transaction it runs in; `db/statements.py` lists them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,7 +17,6 @@ from lazyengine.db.rows import (
     graph_from_json,
     graph_to_json,
     header_of,
-    late_to_json,
     mark_of,
     mark_row,
     node_of,
@@ -271,7 +270,7 @@ class Store:
                 c.attempt == mark.attempt,
             )
         )
-        return late_to_json(outcome) in [row.late for row in rows]
+        return asdict(outcome) in [row.late for row in rows]
 
     def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int]]:
         """Return (node, iteration, attempt) of what the decision that wrote history row `number` handed out."""

@@ -12,9 +12,10 @@ from functools import cache
 from typing import Any
 
 from lazyengine.core import resolve
+from lazyengine.core.decision import Decision, Slice, Token
 from lazyengine.core.graph import Command, Edge, Guard, Key, Node, On
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.resolve import UNBOUNDED, Decision, Slice, Token
+from lazyengine.core.resolve import UNBOUNDED
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
     Event,
@@ -277,12 +278,14 @@ class Driver:
                 self.outcomes[key] = mark.outcome
                 mark = replace(mark, outcome=None)  # not loaded again
             self.marks[key] = mark
-        for key in decision.scheduled:
+        handed_out = [event for event in decision.events if event.node is not None and event.state == TaskState.RUNNING]
+        scheduled = tuple((event.node, event.iteration) for event in handed_out)
+        for key in scheduled:
             assert key not in self.scheduled, f"{key} was scheduled twice"
         assert self.header.state not in FINAL_EXECUTION_STATES or decision.header.state is self.header.state
         assert decision.header.generation >= self.header.generation
         self.header = decision.header
-        self.scheduled += decision.scheduled
+        self.scheduled += scheduled
         self.events += decision.events
 
     def check_books(self) -> None:
