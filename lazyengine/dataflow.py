@@ -6,21 +6,26 @@ Sources: Mistral's `workflow/data_flow.py` (what a task sees, in which order) an
 join sees: the runs that chose it).
 """
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from lazyengine.compilers.expressions import EvaluationError, Evaluator, Reads, Template, View, load_template
 from lazyengine.core import context as contexts
-from lazyengine.core.actions import pure_outcome
+from lazyengine.core.actions import PURE_PARAMETERS, pure_outcome
 from lazyengine.core.context import EMPTY, Context, Slot
-from lazyengine.core.graph import Graph, Guard, Key, Node
+from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.state import FINAL_TASK_STATES, Mark, Outcome, TaskState
+from lazyengine.core.state import WHOLE, Mark, Outcome, TaskState
 from lazyengine.db import data
 from lazyengine.db.rows import context_from_json, context_to_json
 from lazyengine.db.store import Store
+from lazyengine.db.types import to_json
 from lazyengine.errors import InputInvalid
-from lazyengine.records import Execution, RunData, Start
+from lazyengine.records import Execution, RunData
+from lazyengine.views import Row, execution_view, task_view
+
+MOST_ITEMS = 100_000
 
 
 class DataFlow(Host):
@@ -34,6 +39,8 @@ class DataFlow(Host):
         self.contexts: dict[Key, Context] = {}
         self.inputs: dict[Key, dict[str, Any]] = {}
         self.published: dict[Key, dict[str, Any]] = {}
+        self.actions: dict[Key, str] = {}
+        self.targets: dict[Key, str] = {}
         self.ended: dict[Key, tuple[Node, Mark]] = {}
         self._final: Context | None = None
         self._final_changed = False
@@ -45,44 +52,140 @@ class DataFlow(Host):
 
     # -- the port of the core -----------------------------------------------------------------------------------------
 
-    def hear(self, node: Node, source: Key) -> None:
+    def hear(self, node: Node, key: Key, source: Key) -> None:
         if not self.has_data:
             return
-        key = (node.id, 1)
         heard = self.context_of(key)
         waiting = heard if heard.origins else None
         self.contexts[key] = contexts.join(waiting, self.context_of(source), source[0], self.read, self.write)
 
-    def begin(self, node: Node, key: Key, source: Key | None) -> Outcome | None:
+    def enter(self, node: Node, key: Key, source: Key | None) -> None:
         if self.has_data:
             if node.join is not None:
                 waiting = self.context_of(key)
                 self.contexts[key] = Context(waiting.slots, waiting.versions)
             else:
                 self.contexts[key] = self.context_of(source) if source else EMPTY
-        template = load_template(node.input)
-        given = node.input
-        if template.has_expressions:
-            given = self.inputs[key] = self.evaluate(template, node, key)
-        return pure_outcome(node.action, given)
+
+    def value(self, node: Node, key: Key, value: Any) -> Any:
+        return self.evaluate(load_template(value), node, key)
+
+    def message(self, node: Node, key: Key, text: str) -> str:
+        found = self.value(node, key, text)
+        return found if isinstance(found, str) else to_json(found)
+
+    def spread(self, node: Node, key: Key) -> int:
+        """Mistral: `engine/tasks.py`, WithItemsTask._get_with_items_values and _get_input_dicts."""
+        lists: dict[str, Any] = self.value(node, key, node.items)
+        for name, values in lists.items():
+            if not isinstance(values, list | dict | str):
+                raise Refused(f"with-items: '{name}' takes its values from a list, not from {to_json(values):.100}")
+        found = {name: list(values) for name, values in lists.items()}
+        sizes = {len(values) for values in found.values()}
+        if len(sizes) > 1:
+            raise Refused(f"with-items: the lists have to be of the same length, not {sorted(sizes)}")
+        total = sizes.pop() if sizes else 0
+        if total > MOST_ITEMS:
+            raise Refused(f"with-items: at most {MOST_ITEMS} items, not {total}")
+        self._prepare_items(node, key, [{name: values[i] for name, values in found.items()} for i in range(total)])
+        return total
+
+    def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
+        """Evaluate the input, the action and the target of every item, in one go."""
+        template = load_template([node.input, node.action, node.target])
+        if not template.has_expressions:
+            return
+        view = self._view(template.reads, node, key, EMPTY)
+        own = self.context_of(key).slots.keys()
+        pairs = []
+        for item in items:
+            seen = {name: value for name, value in item.items() if name not in own}
+            pairs.append((template, replace(view, variables={**view.variables, **seen})))
+        for index, found in enumerate(self.evaluator.evaluate_many(pairs)):
+            if isinstance(found, EvaluationError):
+                raise Refused(f"item {index}: {found}")
+            self._keep((*key, index), node, found)
+
+    def _keep(self, key: Key, node: Node, found: list[Any]) -> None:
+        given, action, target = found
+        if not isinstance(given, dict):
+            raise Refused(f"the input is an object, not {to_json(given):.100}")
+        if not isinstance(action, str | None) or not isinstance(target, str) or len(target) > 255:
+            raise Refused(f"an action and a target are names, not {to_json([action, target]):.100}")
+        self.inputs[key] = given
+        if action != node.action:
+            self.actions[key] = action or "std.noop"
+        if target != node.target:
+            self.targets[key] = target
+
+    def run(self, node: Node, key: Key) -> Outcome | None:
+        template = load_template([node.input, node.action, node.target])
+        if template.has_expressions and len(key) == 2:
+            self._keep(key, node, self.evaluate(template, node, key))
+        action = self.actions.get(key, node.action)
+        given = self.input_of(node, key)
+        if node.adhoc:
+            given = self.inputs[key] = self._through(node, key, given)
+        needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(given)))
+        if needed - given.keys() or given.keys() - needed - optional:
+            raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(given)[:10]}")
+        if action == "std.async_noop":
+            return None
+        return pure_outcome(action, given)
+
+    def _through(self, node: Node, key: Key, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what the inputs of ad-hoc actions come to (Mistral: `actions/adhoc.py`, instantiate)."""
+        for action in node.adhoc:
+            unknown = given.keys() - {*action.required, *action.input}
+            missing = [name for name in action.required if name not in given]
+            if missing or unknown:
+                raise Refused(f"an ad-hoc action takes {[*action.required, *action.input]}, not {sorted(given)[:10]}")
+            template = load_template(action.base_input)
+            view = self._view(template.reads, node, key[:2], EMPTY)
+            own = replace(view, variables={**view.variables, **action.input, **given})
+            given = self._evaluated(template, own)
+        return given
+
+    def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
+        if outcome.state is not TaskState.SUCCESS:
+            return outcome
+        for action in reversed(node.adhoc):
+            if action.output is not None:
+                result = self._evaluated(load_template(action.output), View(root=(outcome.result,)))
+                outcome = replace(outcome, result=result)
+        return outcome
+
+    def _evaluated(self, template: Template, view: View) -> Any:
+        if not template.has_expressions:
+            return template.value
+        try:
+            return self.evaluator.evaluate(template, view)
+        except EvaluationError as error:
+            raise Refused(str(error)) from None
+
+    def collect(self, node: Node, mark: Mark, ended: Mapping[int, Outcome]) -> list[Any]:
+        assert mark.items is not None
+        saved = data.read_item_results(self.store.connection, self.execution_id, mark.key)
+        return [_item_result(ended.get(item) or saved.get(item)) for item in range(mark.items.total)]
 
     def end(self, node: Node, mark: Mark) -> None:
         key = (mark.node, mark.iteration)
         self.ended[key] = node, mark
-        scopes = node.publish.get(mark.state)
-        if not scopes:
-            return
-        values = self.evaluate(load_template(scopes), node, key)
-        if branch := values.get("branch"):
+        self._publish(node, mark, node.publish.get(mark.state, {}))
+        if not node.policy.keep_result and mark.outcome:
+            self.ended[key] = node, replace(mark, outcome=replace(mark.outcome, result=None))
+
+    def _publish(self, node: Node, mark: Mark, scopes: dict[str, Any]) -> None:
+        key = mark.key
+        context = self.context_of(key)
+        template = load_template(scopes.get("branch", {}))
+        if branch := self.evaluate(template, node, key):
             self.published[key] = branch
-            self.contexts[key] = contexts.publish(self.context_of(key), branch, self.write)
-        if shared := values.get("global"):
+            self.contexts[key] = contexts.publish(context, branch, self.write)
+        if shared := self.evaluate(load_template(scopes.get("global", {})), node, key, context):
             self._load_execution()
             self._variables = contexts.merged(self._variables, shared)
             self._variables_changed = True
-
-    def holds(self, node: Node, key: Key, guard: Guard) -> bool:
-        return bool(self.evaluate(load_template(guard), node, key))
 
     def last(self, node: Node, key: Key) -> None:
         if self.has_data:
@@ -129,14 +232,11 @@ class DataFlow(Host):
         """
         if not template.has_expressions:
             return template.value
-        try:
-            return self.evaluator.evaluate(template, self._view(template.reads, node, key, context))
-        except EvaluationError as error:
-            raise Refused(str(error)) from None
+        return self._evaluated(template, self._view(template.reads, node, key, context))
 
     def _view(self, reads: Reads, node: Node | None, key: Key | None, context: Context) -> View:
         row = self._load_execution()
-        context = self.context_of(key) if key else context
+        context = self.context_of(key) if key and context is EMPTY else context
         tasks = self._tasks(reads)
         return View(
             variables=self.variables(reads.variables, context),
@@ -169,7 +269,7 @@ class DataFlow(Host):
     def _current(self, reads: Reads, node: Node, key: Key) -> dict[str, Any]:
         if key in self.ended:
             return self._ended_view(key)
-        row = _Row(*key, node.name, TaskState.RUNNING, 0, None, None, None, None, None)
+        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None)
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
@@ -182,7 +282,7 @@ class DataFlow(Host):
             return []
         names = None if reads.task_list else reads.tasks
         rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names)
-        views = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
+        views: dict[Key, Any] = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
         views |= {
             key: self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names
         }
@@ -190,7 +290,7 @@ class DataFlow(Host):
 
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
-        row = _Row(
+        row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
             self.published.get(key), mark.started_at, mark.finished_at,
@@ -210,7 +310,16 @@ class DataFlow(Host):
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)
         keys = {*self.contexts, *self.inputs, *self.published}
-        return {key: RunData(self.contexts.get(key), self.inputs.get(key), self.published.get(key)) for key in keys}
+        return {
+            key: RunData(
+                self.contexts.get(key),
+                self.inputs.get(key),
+                self.published.get(key),
+                self.actions.get(key),
+                self.targets.get(key),
+            )
+            for key in keys
+        }
 
     def output(self, template: Any) -> dict[str, Any]:
         """Evaluate an output over the variables of the end; without one they are the output themselves.
@@ -225,84 +334,31 @@ class DataFlow(Host):
 
     def data_of(self, node: Node, mark: Mark) -> RunData:
         """Return the input and what was published of a run that has ended."""
-        key = (mark.node, mark.iteration)
-        if key not in self.ended and node.publish:
+        key = mark.key
+        if mark.item == WHOLE and key not in self.ended and node.publish:
             self.published |= data.read_published(self.store.connection, self.execution_id, [key])
         return RunData(None, self.input_of(node, key), self.published.get(key))
 
+    def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
+        """Return the action and the target of a run or an item that was handed out."""
+        if key not in self.inputs and load_template([node.action, node.target]).has_expressions:
+            return data.read_who(self.store.connection, self.execution_id, key)
+        action = self.actions.get(key, node.action)
+        return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
+
     def input_of(self, node: Node, key: Key) -> dict[str, Any]:
-        """Return the input of a run that was handed out."""
-        if key not in self.inputs and load_template(node.input).has_expressions:
+        """Return the input of a run, or of an item, that was handed out."""
+        evaluated = node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+        if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
-        return self.inputs.get(key, node.input)
+        return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
 
 
-class _Row(NamedTuple):
-    """What `task_view` needs of a run that is not saved yet."""
-
-    node_id: int
-    iteration: int
-    name: str
-    state: str
-    attempt: int
-    info: str | None
-    result: Any
-    published: dict[str, Any] | None
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-def task_id(execution_id: str, key: Key) -> str:
-    """Return what identifies a run in expressions."""
-    return f"{execution_id}:{key[0]}:{key[1]}"
-
-
-STATES = {"FAILURE": "ERROR", "DELAYED": "RUNNING_DELAYED", "SUSPENDED": "PAUSED"}
-"""What Mistral calls the states that it has other words for; expressions see its words."""
-
-
-def execution_view(row: Any) -> dict[str, Any]:
-    """What `execution()` shows (Mistral: `expressions/std_functions.py`, execution_)."""
-    return {
-        "id": row.id,
-        "name": row.workflow,
-        "spec": {},
-        "input": row.input,
-        "params": row.params,
-        "created_at": str(row.created_at),
-        "updated_at": str(row.updated_at),
-        "root_execution_id": row.id,
-    }
-
-
-def task_view(execution_id: str, row: Any) -> dict[str, Any]:
-    """What `task()` and `tasks()` show (Mistral: `expressions/std_functions.py`, task_).
-
-    The result of a run that has none is an empty list (Mistral: `workflow/data_flow.py`, get_task_execution_result).
-    """
-    return {
-        "id": task_id(execution_id, (row.node_id, row.iteration)),
-        "name": row.name,
-        "spec": {},
-        "state": STATES.get(row.state, row.state),
-        "state_info": row.info,
-        "result": row.result if row.attempt and row.state in FINAL_TASK_STATES else [],
-        "published": row.published or {},
-        "type": "ACTION",
-        "workflow_execution_id": execution_id,
-        "created_at": str(row.started_at),
-        "updated_at": str(row.finished_at),
-    }
-
-
-def input_at_start(evaluator: Evaluator, graph: Graph, start: Start) -> dict[str, Any]:
-    """Return the input of an execution: what is given, and of the rest the defaults.
-
-    :raises InputInvalid: a default cannot be evaluated
-    """
-    defaults = {name: value for name, value in graph.input.items() if name not in start.input}
-    view = View(variables=start.input, env=start.params.get("env", {}))
-    return _evaluated(evaluator, graph, "the default of an input", defaults, view) | start.input
+def _item_result(outcome: Outcome | None) -> Any:
+    """What the list of results shows of an item: what was reported, or of a failure why."""
+    if outcome is None:
+        return None
+    return outcome.failure.message if outcome.result is None and outcome.failure else outcome.result
 
 
 def variables_at_start(evaluator: Evaluator, graph: Graph, execution: Execution) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core import resolve
-from lazyengine.core.graph import Graph
+from lazyengine.core.graph import Graph, Key
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState, Header
-from lazyengine.dataflow import DataFlow, input_at_start, variables_at_start
+from lazyengine.dataflow import DataFlow, variables_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
@@ -136,7 +136,7 @@ class Engine(Workflows):
             updated_at=now,
             finished_at=None,
             generation=0,
-            input=input_at_start(self.evaluator, graph, start),
+            input=graph.input | start.input,  # Mistral: `engine/workflows.py`, prepare_input
         )
 
     def _started_before(
@@ -232,18 +232,20 @@ class Engine(Workflows):
             lambda store: list_tasks(store.connection, execution_id, _graph_of(store, owner, execution_id)[0], query)
         )
 
-    def get_task(self, owner: str, execution_id: str, name: str, iteration: int | None = None) -> Task:
-        """Return one run of a task (None: the newest) with its input and result.
+    def get_task(
+        self, owner: str, execution_id: str, name: str, iteration: int | None = None, item: int | None = None
+    ) -> Task:
+        """Return one run of a task (None: the newest), or one item of it, with its input and result.
 
         :raises ExecutionNotFound: there is no such execution
-        :raises TaskNotFound: it has no such task, or the task no such iteration
+        :raises TaskNotFound: it has no such task, or the task no such iteration or item
         """
 
         def work(store: Store) -> Task:
             node = store.node_named(_graph_of(store, owner, execution_id)[0], name)
-            task = read_task(store.connection, execution_id, node, iteration) if node else None
+            task = read_task(store.connection, execution_id, node, iteration, item) if node else None
             if task is None:
-                raise errors.TaskNotFound.of(execution_id, name, iteration)
+                raise errors.TaskNotFound.of(execution_id, name, iteration, item)
             return task
 
         return self.database.snapshot(work)
@@ -317,6 +319,28 @@ class Engine(Workflows):
 
         while self.database.transaction(work) and time.monotonic() < deadline:
             time.sleep(BREATH_SECONDS)
+
+    def fire_due(self, limit: int = 100) -> int:
+        """Do what time has come for: delays that are over, and deadlines; return how much there was.
+
+        It may be called at any time, by any number of processes: what was done already is not done again.
+        """
+        now = self.clock()
+        alarms = self.database.snapshot(lambda store: store.alarms(now, limit))
+        for owner, execution_id, key in alarms:
+            self._wake(owner, execution_id, key)
+        return len(alarms)
+
+    def _wake(self, owner: str, execution_id: str, key: Key) -> None:
+        def work(store: Store) -> Header:
+            run = self._open(store, owner, execution_id)
+            run.wake(key)
+            run.settle()
+            run.save()
+            return run.header
+
+        if needs_carrying_on(self.database.transaction(work)):
+            self.carry_on(owner, execution_id)
 
     def carry_on_everywhere(self, limit: int = 1000) -> None:
         """Carry on with the executions that a process left in the middle when it died."""

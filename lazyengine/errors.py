@@ -168,9 +168,17 @@ class TaskNotFound(LazyEngineError):
     code = "task.not_found"
 
     @classmethod
-    def of(cls, execution_id: str, task: str, iteration: int | None = None) -> "TaskNotFound":
+    def of(cls, execution_id: str, task: str, iteration: int | None = None, item: int | None = None) -> "TaskNotFound":
         which = "" if iteration is None else f" of iteration {iteration}"
+        which += "" if item is None else f" with item {item}"
         return cls(execution_id=execution_id, task=task, which=which)
+
+
+class TaskHasItems(LazyEngineError):
+    """Task '{task}' of execution {execution_id} has items: report on each of them, with `?item=`."""
+
+    status = 409
+    code = "task.has_items"
 
 
 class TaskNotRunning(LazyEngineError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from lazyengine.core.context import Context
-from lazyengine.core.state import ExecutionState, Failure, Outcome, TaskState
+from lazyengine.core.state import ExecutionState, Failure, Items, Outcome, TaskState
 
 T = TypeVar("T")
 
@@ -44,12 +44,14 @@ class Report:
 
     :param iteration: which run; None is the newest
     :param attempt: which attempt the answer is for; None is the current one
+    :param item: which item of a task with items, from 0
     """
 
     task: str
     outcome: Outcome
     iteration: int | None = None
     attempt: int | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Heartbeat:
     attempt: int | None = None
     progress: float | None = None
     lease_seconds: float | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +112,16 @@ class WorkflowQuery:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What the data flow leaves at a run: what it sees, its input where that had expressions, what it published."""
+    """What the data flow leaves at a run or an item.
+
+    It is what it sees, its input, action and target where these had expressions, and what it published.
+    """
 
     context: Context | None = None
     input: dict[str, Any] | None = None
     published: dict[str, Any] | None = None
+    action: str | None = None
+    target: str | None = None
 
 
 # -- answered ---------------------------------------------------------------------------------------------------------
@@ -158,6 +166,11 @@ class Task:
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    item: int | None = None
+    items: Items | None = None
+    due_at: datetime | None = None
+    deadline_at: datetime | None = None
+    child_execution_id: str | None = None
     input: dict[str, Any] | None = None
     result: Any = None
     failure: Failure | None = None
@@ -175,6 +188,8 @@ class Assignment:
     action: str | None
     target: str
     input: dict[str, Any]
+    item: int | None = None
+    deadline_at: datetime | None = None
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
 

@@ -8,8 +8,8 @@ from typing import Any
 from lazyengine import errors
 from lazyengine.core import resolve
 from lazyengine.core.attempt import Verdict, weigh
-from lazyengine.core.graph import Node
-from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Mark
+from lazyengine.core.graph import Key, Node
+from lazyengine.core.state import FINAL_EXECUTION_STATES, WHOLE, ExecutionState, Mark, TaskState
 from lazyengine.db.rows import mark_of, outcome_digest, task_of
 from lazyengine.db.store import Store
 from lazyengine.records import ExecutionStatus, Heartbeat, Report, Reported
@@ -24,12 +24,16 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     node = run.store.node_named(run.graph_id, report.task)
     if node is None:
         return errors.TaskNotFound.of(run.execution_id, report.task)
-    run.nodes[node.id] = node
+    run.load_run(node)
     mark, row = _find(run, node, report.iteration)
+    if mark is not None and report.item is not None:
+        mark, row = _find_item(run, (*mark.key, report.item))
     if mark is None:
-        return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration)
+        return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration, report.item)
+    if node.items and report.item is None and mark.items and report.outcome.state is not TaskState.CANCELLED:
+        return errors.TaskHasItems(execution_id=run.execution_id, task=node.name)
     verdict = weigh(run.header.state, mark, report.attempt, _same(mark, row, report))
-    key = (mark.node, mark.iteration)
+    key = mark.key
     if verdict is Verdict.REPEATED:
         return _answer(run, node, mark, row, report, replayed=True)
     if verdict is Verdict.ACCEPTED:
@@ -50,10 +54,23 @@ def _find(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | No
     if iteration is None:
         tally = run.marks.get((node.id, 1), Mark(node.id))
         iteration = max(tally.runs, 1)
+        if iteration > 1 and (node.id, iteration) not in run.marks:  # newer ones wait at a join in a loop
+            return _find(run, node, iteration)
     mark = run.marks.get((node.id, iteration))
     if mark is None and iteration == 1:
         mark = Mark(node.id)
     return mark, rows.get(iteration)
+
+
+def _find_item(run: Resolution, key: Key) -> tuple[Mark | None, Any]:
+    """Return the mark of an item; one whose run is over is over too."""
+    row = run.store.item_mark(run.execution_id, key)
+    if row is not None:
+        run.marks.setdefault(key, mark_of(row))
+    mark = run.marks.get(key)
+    if mark is not None and mark.state is TaskState.RUNNING and run.marks[key[:2]].state is not TaskState.RUNNING:
+        mark = replace(mark, state=run.marks[key[:2]].state)
+    return mark, row
 
 
 def _same(mark: Mark, row: Any, report: Report) -> bool:
@@ -78,9 +95,13 @@ def beat(
     """
     node = store.node_named(graph_id, heartbeat.task)
     rows = store.runs_of(execution_id, node.id, heartbeat.iteration) if node else {}
-    row = rows.get(heartbeat.iteration or max(rows, default=1))
-    if node is None or (row is None and heartbeat.iteration not in (None, 1)):
-        raise errors.TaskNotFound.of(execution_id, heartbeat.task, heartbeat.iteration)
+    iteration = heartbeat.iteration or (rows[1].runs if 1 in rows else 1) or 1
+    if node is not None and heartbeat.item is not None:
+        row = store.item_mark(execution_id, (node.id, iteration, heartbeat.item))
+    else:
+        row = rows.get(iteration)
+    if node is None or (row is None and (heartbeat.iteration not in (None, 1) or heartbeat.item is not None)):
+        raise errors.TaskNotFound.of(execution_id, heartbeat.task, heartbeat.iteration, heartbeat.item)
     mark = mark_of(row) if row is not None else Mark(node.id)
     verdict = weigh(state, mark, heartbeat.attempt, same=False)
     if verdict not in (Verdict.ACCEPTED, Verdict.TOO_LATE):
@@ -89,7 +110,11 @@ def beat(
     seconds = heartbeat.lease_seconds
     until = None if seconds is None or over else now + timedelta(seconds=seconds)
     store.beat(execution_id, mark, heartbeat.progress, until)
-    row = store.runs_of(execution_id, node.id, mark.iteration)[mark.iteration]
+    if mark.item == WHOLE:
+        row = store.runs_of(execution_id, node.id, mark.iteration)[mark.iteration]
+    else:
+        row = store.item_mark(execution_id, mark.key)
+    assert row is not None
     status = ExecutionStatus(execution_id, state, store.output(execution_id) if over else None)
     return Reported(task_of(execution_id, node, mark_of(row), row), status, cancel_requested=over)
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from lazyengine.core import resolve
-from lazyengine.core.decision import Decision, Slice, Token
+from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.host import Refused
 from lazyengine.core.state import (
@@ -16,11 +16,14 @@ from lazyengine.core.state import (
     Event,
     EventKind,
     ExecutionState,
+    Failure,
     Header,
     Mark,
+    Outcome,
     TaskState,
 )
 from lazyengine.dataflow import DataFlow
+from lazyengine.db.rows import mark_of
 from lazyengine.db.store import Store
 from lazyengine.records import Assignment, ExecutionStatus
 
@@ -67,6 +70,36 @@ class Resolution:
         self.load_nodes((token.to for token in wave), ahead)
         first_runs = {token.to for token in wave if token.live and not self.nodes[token.to].counts}
         self.load_marks(token.to for token in wave if token.to not in first_runs)
+        loops = {loop for token in wave if (loop := self.nodes[token.to].loop) is not None}
+        if loops:
+            self.load_loops(wave, loops)
+
+    def load_loops(self, wave: Iterable[Token], loops: set[int]) -> None:
+        """Make the first nodes of loops known, what a look at them needs, and the runs that wait at their joins."""
+        self.load_nodes(loops)
+        self.load_marks(loops)
+        joins = {token.to for token in wave if self.nodes[token.to].join is not None}
+        for token in wave:
+            facts = self.nodes[token.to].loop_facts if token.errand is not Errand.VERDICT else None
+            if facts:
+                sources = {source for source, _ in facts.exits}
+                self.load_nodes(sources | set(facts.joins))
+                self.load_marks(sources | set(facts.joins))
+                joins |= set(facts.joins)
+        for join in joins & self._looping(joins):
+            runs = self.marks[join, 1].runs if (join, 1) in self.marks else 0
+            waiting = self.store.waiting_marks(self.execution_id, join, runs)
+            self.marks = waiting | self.marks
+
+    def _looping(self, ids: Iterable[int]) -> set[int]:
+        return {id for id in ids if self.nodes[id].loop is not None}
+
+    def load_run(self, node: Node) -> None:
+        """Make known what the end of a run of a node needs beside its own mark."""
+        self.nodes[node.id] = node
+        if node.loop is not None:
+            self.load_nodes([node.loop])
+            self.load_marks([node.loop])
 
     def slice(self) -> Slice:
         """Return what is known, as the core wants it."""
@@ -95,8 +128,25 @@ class Resolution:
         ids = {node for node, _ in backlog}
         self.load_nodes(ids)
         self.load_marks(ids)
+        for id in ids:
+            self.load_run(self.nodes[id])
         self.budget -= len(backlog)
         self.follow(resolve.unfold(self.slice(), backlog, self.now, self.flow))
+
+    def wake(self, key: Key) -> None:
+        """Do what it is time for at a run, if it still is."""
+        rows = self.store.runs_of(self.execution_id, key[0], key[1])
+        self.marks |= {(key[0], iteration): mark_of(row) for iteration, row in rows.items()}
+        mark = self.marks.get(key)
+        if mark is None or mark.alarm_at is None or mark.alarm_at > self.now:
+            return
+        if mark.ending is not None:
+            row = self.store.outcome_at(self.execution_id, key)
+            failure = Failure(**row.failure) if row.failure else None
+            self.marks[key] = replace(mark, outcome=Outcome(mark.ending, row.result, failure))
+        self.load_nodes([key[0]])
+        self.load_run(self.nodes[key[0]])
+        self.follow(resolve.wake(self.slice(), key, self.now, self.flow))
 
     def settle(self) -> None:
         """Close the books once all decisions are taken."""
@@ -169,19 +219,23 @@ class Resolution:
             at = number - self.before.events - 1  # rows are numbered without gaps
             same = takewhile(lambda event: event.generation == self.events[at].generation, self.events[at:])
             handed_out = [event for event in same if event.state == TaskState.RUNNING and event.node is not None]
-            keys = [(event.node, event.iteration, event.attempt) for event in handed_out]
-        self.load_nodes(node for node, _, _ in keys)
-        return tuple(self._assignment(self.nodes[node], iteration, attempt) for node, iteration, attempt in keys)
+            keys = [(event.node, event.iteration, event.item, event.attempt) for event in handed_out]
+        self.load_nodes(node for node, *_ in keys)
+        wanted = [key for key in keys if not self.nodes[key[0]].items or key[2] is not None]
+        return tuple(self._assignment(self.nodes[node], *rest) for node, *rest in wanted)
 
-    def _assignment(self, node: Node, iteration: int, attempt: int) -> Assignment:
+    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int) -> Assignment:
+        key: Key = (node.id, iteration) if item is None else (node.id, iteration, item)
+        action, target = self.flow.who_of(node, key)
         return Assignment(
             execution_id=self.execution_id,
             task=node.name,
             iteration=iteration,
+            item=item,
             attempt=attempt,
-            action=node.action,
-            target=node.target,
-            input=self.flow.input_of(node, (node.id, iteration)),
+            action=action,
+            target=target,
+            input=self.flow.input_of(node, key),
             traceparent=self.traceparent,
         )
 

@@ -135,13 +135,14 @@ class Workflows:
         :raises WorkflowNotFound: the definition has no such workflow, or none is stored
         """
         default_action = start.params.get("default_action", self.settings.default_action)
+        task_name = start.params.get("task_name")
         given = None if start.definition is None else document_digest(start.definition)
 
         def find(store: Store) -> tuple[str, str, Definition | None] | None:
             if start.id is not None and store.request_digest(owner, start.id) is not None:
                 return None
             document = given or _stored_digest(store, owner, start)
-            digest = definition_digest(document, start.workflow, default_action)
+            digest = definition_digest(document, start.workflow, default_action, task_name)
             if store.find_graph(digest) is not None:
                 return document, digest, None
             definition = start.definition if given else read_definition(store.connection, document)
@@ -155,7 +156,7 @@ class Workflows:
         document, digest, definition = found
         if definition is None:
             return Runnable(document, digest, None)
-        compiled = compile_definition(definition, start.workflow, default_action, self.settings.max_tasks)
+        compiled = compile_definition(definition, start.workflow, default_action, self.settings.max_tasks, task_name)
         return Runnable(document, digest, compiled)
 
 

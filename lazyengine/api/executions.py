@@ -162,7 +162,9 @@ def start_of(request: Request, body: requests.ExecutionStart) -> Start:
         )
     canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
     params = {
-        name: value for name in ("env", "default_action") if (value := getattr(body.params, name, Unset)) is not Unset
+        name: value
+        for name in ("env", "default_action", "task_name")
+        if (value := getattr(body.params, name, Unset)) is not Unset
     }
     return Start(
         definition=None if body.definition is Unset else body.definition,

@@ -31,9 +31,10 @@ NOT_YET = "is not supported yet"
 class ExecutionParams(Document):
     """How an execution runs."""
 
-    _planned: ClassVar = dict.fromkeys(("task_name", "read_only", "start_after_seconds"), NOT_YET)
+    _planned: ClassVar = dict.fromkeys(("read_only", "start_after_seconds"), NOT_YET)
 
     env = optional(JSON_OBJECT, "What the workflow's expressions find under env().")
+    task_name = optional(NAME, "The target of a reverse workflow.")
     default_action = optional(Name(min_length=0), "The action of tasks that name none; empty: the caller's work.")
 
 
@@ -102,6 +103,7 @@ class Entry(Document):
 
     name = member(NAME, "The task.")
     iteration = optional(Integer(1), "Which run of the task; the newest if left out.", default=None)
+    item = optional(Integer(0), "Which item of a with-items task, from 0.", default=None)
 
 
 class TaskSuccess(Report):

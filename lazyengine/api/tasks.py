@@ -17,6 +17,7 @@ from lazyengine.errors import (
     ExecutionNotFound,
     LazyEngineError,
     TaskAlreadyCompleted,
+    TaskHasItems,
     TaskNotFound,
     TaskNotRunning,
     TaskStaleAttempt,
@@ -47,6 +48,7 @@ TASK_NAME = Segment(
     absent=lambda texts: TaskNotFound.of(texts["execution_id"], texts["task_name"]),
 )
 ITERATION = Parameter("iteration", Integer(1), "Which run of the task, from 1; the newest if left out.")
+ITEM = Parameter("item", Integer(0), "Which item of a with-items task, from 0.")
 LIST_PARAMETERS = (
     Parameter("state", answers.TASK_STATE, "Those in one of these states.", repeated=True),
     LIMIT,
@@ -110,32 +112,46 @@ class Tasks:
         PATH + "/tasks/{task_name}",
         answers.Task,
         segments=(EXECUTION_ID, TASK_NAME),
-        parameters=(ITERATION,),
+        parameters=(ITERATION, ITEM),
         errors=(ExecutionNotFound, TaskNotFound, *DATABASE),
     )
-    def get_task(self, request: Request, execution_id: str, task_name: str, iteration: int | None = None) -> Task:
-        """Look at a task."""
-        return self._engine.get_task(request.owner, execution_id, task_name, iteration)
+    def get_task(
+        self,
+        request: Request,
+        execution_id: str,
+        task_name: str,
+        iteration: int | None = None,
+        item: int | None = None,
+    ) -> Task:
+        """Look at a task, or at one item of it."""
+        return self._engine.get_task(request.owner, execution_id, task_name, iteration, item)
 
     @operation(
         "PUT",
         PATH + "/tasks/{task_name}",
         answers.ReportedTask,
         segments=(EXECUTION_ID, TASK_NAME),
-        parameters=(ITERATION,),
+        parameters=(ITERATION, ITEM),
         body=requests.TASK_REPORT,
         errors=(
             ExecutionNotFound,
             TaskNotFound,
             ExecutionFinished,
             TaskAlreadyCompleted,
+            TaskHasItems,
             TaskNotRunning,
             TaskStaleAttempt,
             *DATABASE,
         ),
     )
     def complete_task(
-        self, request: Request, execution_id: str, task_name: str, body: Any, iteration: int | None = None
+        self,
+        request: Request,
+        execution_id: str,
+        task_name: str,
+        body: Any,
+        iteration: int | None = None,
+        item: int | None = None,
     ) -> Reported:
         """Report how a task went, or that it is still worked on.
 
@@ -143,9 +159,9 @@ class Tasks:
         may be reported again.  With state RUNNING it is a heartbeat.
         """
         if body.state is TaskState.RUNNING:
-            beat = Heartbeat(task_name, iteration, body.attempt, body.progress, body.lease_seconds)
+            beat = Heartbeat(task_name, iteration, body.attempt, body.progress, body.lease_seconds, item)
             return self._engine.heartbeat(request.owner, execution_id, beat)
-        report = Report(task_name, outcome_of(body), iteration, body.attempt)
+        report = Report(task_name, outcome_of(body), iteration, body.attempt, item)
         return self._engine.complete_task(request.owner, execution_id, report)
 
     @operation(
@@ -162,7 +178,7 @@ class Tasks:
         Each report has its own entry in the answer, with the status and code that it would have had alone; one that is
         refused does not undo the others.
         """
-        reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt) for one in body.tasks)
+        reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt, one.item) for one in body.tasks)
         execution, results = self._engine.complete_tasks(request.owner, execution_id, reports)
         return ReportedTasks(execution, tuple(map(entry_of, reports, results)))
 

@@ -1,27 +1,34 @@
-"""The clauses on-success, on-error and on-complete: what they lead to, under which guard, and what they publish.
+"""The clauses on-success, on-error, on-complete and on-skip: where they lead, under which guard, what they publish.
 
 Source: Mistral's `lang/v2/on_clause.py` and `lang/v2/publish.py`.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.expressions import compile_template
 from lazyengine.compilers.expressions.scan import languages
-from lazyengine.compilers.faults import Faults, Path, kind, shown
-from lazyengine.compilers.literals import has_expression
+from lazyengine.compilers.faults import Faults, Path, check_keys, kind, shown
 from lazyengine.compilers.names import is_storable
 from lazyengine.core.context import merged
 from lazyengine.core.graph import Command, Edge, Guard, On
 from lazyengine.core.state import INFO_LENGTH, TaskState
 
 COMMANDS = {command.value: command for command in Command}
-CLAUSES = {"on-success": On.SUCCESS, "on-error": On.ERROR, "on-complete": On.COMPLETE}
+CLAUSES = {"on-success": On.SUCCESS, "on-error": On.ERROR, "on-complete": On.COMPLETE, "on-skip": On.SKIP}
 SCOPES = ("branch", "global")
+NO_EFFECT = "atomic"
+"""A scope that is accepted and does nothing, as in Mistral (`workflow/data_flow.py`, publish_variables)."""
+
 # what a task publishes, the clause that publishes too, and the final state of both
-PUBLISHERS = (("publish", "on-success", TaskState.SUCCESS), ("publish-on-error", "on-error", TaskState.FAILURE))
+PUBLISHERS = (
+    ("publish", "on-success", TaskState.SUCCESS),
+    ("publish-on-error", "on-error", TaskState.FAILURE),
+    ("publish-on-skip", "on-skip", TaskState.SKIPPED),
+)
 
 Scopes = dict[str, dict[str, Any]]
 """By scope: variables and what they become."""
@@ -73,9 +80,10 @@ class Clauses:
         if not isinstance(spec, dict):
             self.faults.add(path, f"publish is an object, not {kind(spec)}")
             return {}
-        for key in spec.keys() - {*SCOPES}:
-            reason = "is not supported yet" if key == "atomic" else "is no scope; there are branch and global"
-            self.faults.add((*path, str(key)), f"{shown(key)} {reason}")
+        for key in spec.keys() - {*SCOPES, NO_EFFECT}:
+            self.faults.add((*path, str(key)), f"{shown(key)} is no scope; there are branch, global and atomic")
+        if spec.get(NO_EFFECT) is not None:
+            self._variables((*path, NO_EFFECT), spec[NO_EFFECT])
         return {scope: self._variables((*path, scope), spec[scope]) for scope in SCOPES if spec.get(scope) is not None}
 
     def _variables(self, path: Path, spec: Any) -> dict[str, Any]:
@@ -88,20 +96,25 @@ class Clauses:
     # -- where it leads -----------------------------------------------------------------------------------------------
 
     def edges(self, path: Path, clause: Any, on: On) -> list[Edge]:
-        """Read a clause: a name, a command, {name: guard}, a list of these, or {next: ..., publish: ...}."""
-        if isinstance(clause, dict) and clause.keys() & {"next", "publish"}:
-            for key in clause.keys() - {"next", "publish"}:
-                self.faults.add((*path, str(key)), "unknown key; known here are next, publish")
+        """Read a clause: a name, a command, a list of these and of {name: guard}, or {next: ..., publish: ...}.
+
+        A clause that is one {name: guard} leads nowhere, and a `next` that is one leads there under no condition
+        (Mistral: `lang/v2/on_clause.py`, OnClauseSpec and prepare_next_clause).
+        """
+        is_next = isinstance(clause, dict) and bool(clause.keys() & {"next", "publish"})
+        if is_next:
+            check_keys(self.faults, path, clause, {"next", "publish"})
             clause, path = clause.get("next", []), (*path, "next")
         if isinstance(clause, str):
             return self.entry(path, clause, on)
-        if isinstance(clause, dict):
-            return [
-                edge for name, guard in clause.items() for edge in self.guarded((*path, str(name)), name, guard, on)
-            ]
+        if isinstance(clause, dict) and len(clause) == 1:
+            name, guard = next(iter(clause.items()))
+            edges = self.guarded((*path, str(name)), name, guard, on)
+            return [replace(edge, guard=None) for edge in edges] if is_next else []
         if isinstance(clause, list):
             return self.entries(path, clause, on)
-        self.faults.add(path, f"a transition is a name, or a list of names, not {kind(clause)}")
+        found = "an object of several" if isinstance(clause, dict) else kind(clause)
+        self.faults.add(path, f"a transition is a name, {{name: guard}}, or a list of these, not {found}")
         return []
 
     def entries(self, path: Path, entries: list[Any], on: On) -> list[Edge]:
@@ -136,9 +149,6 @@ class Clauses:
     def entry(self, path: Path, entry: str, on: On, guard: Guard | None = None) -> list[Edge]:
         if entry in self.ids:
             return [Edge(on, self.ids[entry], guard)]
-        if has_expression(entry):
-            self.faults.add(path, "expressions are not supported yet in the name or the message of a transition")
-            return []
         return self.command(path, entry, on, guard)
 
     def command(self, path: Path, entry: str, on: On, guard: Guard | None) -> list[Edge]:
@@ -156,5 +166,12 @@ class Clauses:
         elif message is not None and not (len(message) <= INFO_LENGTH and is_storable(message)):
             self.faults.add(path, f"a message has at most {INFO_LENGTH} characters, no NUL and no lone surrogates")
         else:
+            self.check_message(path, message)
             return [Edge(on, COMMANDS[name], guard, message)]
         return []
+
+    def check_message(self, path: Path, message: str | None) -> None:
+        faults = self.faults.inside()
+        compile_template(faults, (), message)
+        for fault in faults.found:
+            self.faults.add(path, fault.message)

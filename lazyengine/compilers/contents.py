@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazyengine.compilers.faults import Faults, Path, kind, shown
+from lazyengine.compilers.literals import check_literal
 from lazyengine.compilers.names import LONGEST_NAME, check_name
 from lazyengine.records import Declaration, DeclaredInput
 
@@ -31,7 +32,7 @@ def workflows_of(document: dict[Any, Any], faults: Faults) -> list[Source]:
     """List the workflows of a document, in its order; adds a fault where there is none."""
     if document.get("version", "2.0") not in ("2.0", "2", 2):
         faults.add(("version",), f"version has to be '2.0', not {shown(document['version'])}")
-    if "workflows" in document or "actions" in document:
+    if is_workbook(document):
         return _of_workbook(document, faults)
     if "tasks" in document:
         faults.add(("tasks",), "'tasks' belongs into a workflow: name: {tasks: ...}")
@@ -44,6 +45,10 @@ def workflows_of(document: dict[Any, Any], faults: Faults) -> list[Source]:
     return [Source(str(name), (str(name),), document[name]) for name in names]
 
 
+def is_workbook(document: dict[Any, Any]) -> bool:
+    return "workflows" in document or "actions" in document
+
+
 def _is_remark(name: Any, value: Any) -> bool:
     return name in ("name", "description") and isinstance(value, str)
 
@@ -53,8 +58,6 @@ def _of_workbook(document: dict[Any, Any], faults: Faults) -> list[Source]:
         if key not in WORKBOOK_KEYS:
             known = ", ".join(sorted(WORKBOOK_KEYS))
             faults.add((str(key),), f"unknown key; known in a workbook ('workflows', 'actions') are {known}")
-    if "actions" in document:
-        faults.add(("actions",), "ad-hoc actions are not supported yet; name the action that is their base")
     if "name" not in document:
         faults.add((), "a workbook ('workflows', 'actions') has a name")
     book = document.get("name")
@@ -63,7 +66,7 @@ def _of_workbook(document: dict[Any, Any], faults: Faults) -> list[Source]:
     workflows = document.get("workflows")
     if not isinstance(workflows, dict) or not workflows.keys() - {"version"}:
         found = "none" if isinstance(workflows, dict | None) else kind(workflows)
-        faults.add(("workflows",), f"a workbook has workflows by name, not {found}")
+        faults.add(("workflows",) if "workflows" in document else (), f"a workbook has workflows by name, not {found}")
         return []
     sources = []
     for name, spec in workflows.items():
@@ -88,6 +91,32 @@ def check_about(faults: Faults, path: Path, spec: dict[Any, Any]) -> None:
     for index, tag in enumerate(tags or ()):
         if not isinstance(tag, str):
             faults.add((*path, "tags", index), f"a tag is a string, not {shown(tag)}")
+
+
+def read_declared(faults: Faults, path: Path, entries: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read declared inputs: a name that has to be given, or {name: default}; a default is never evaluated.
+
+    Source: Mistral's `mistral_lib/utils`, get_dict_from_entries.
+    """
+    defaulted: dict[str, Any] = {}
+    required: dict[str, None] = {}
+    if entries is not None and not isinstance(entries, list):
+        faults.add(path, f"input is a list of names, or of {{name: default}}, not {kind(entries)}")
+        return defaulted, ()
+    for index, entry in enumerate(entries or []):
+        here: Path = (*path, index)
+        is_default = isinstance(entry, dict) and len(entry) == 1
+        name = next(iter(entry)) if is_default else entry
+        if not isinstance(name, str) or not name:
+            faults.add(here, f"an input is a name or {{name: default}}, not {kind(entry)}")
+        elif name in required or name in defaulted:
+            faults.add(here, f"the input {shown(name)} is declared twice")
+        elif is_default:
+            check_literal(faults, (*here, name), entry[name])
+            defaulted[name] = entry[name]
+        else:
+            required[name] = None
+    return defaulted, tuple(required)
 
 
 def declaration_of(source: Source) -> Declaration:

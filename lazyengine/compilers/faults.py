@@ -1,5 +1,6 @@
 """Gathering what is wrong with a definition, all of it, with places."""
 
+from collections.abc import Set
 from typing import Any
 
 from lazyengine.errors import DefinitionInvalid, Fault
@@ -22,7 +23,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
-        self._room = MOST_EXPRESSION_CHARACTERS
+        self._room = [MOST_EXPRESSION_CHARACTERS]
 
     def add(self, path: Path, message: str) -> None:
         if len(self.found) < MOST_FAULTS:
@@ -30,16 +31,37 @@ class Faults:
 
     def leaves_room(self, path: Path, characters: int) -> bool:
         """Count the characters of an expression; add one fault where all of them together are too many."""
-        had_room = self._room >= 0
-        self._room -= characters
-        if had_room and self._room < 0:
+        had_room = self._room[0] >= 0
+        self._room[0] -= characters
+        if had_room and self._room[0] < 0:
             self.add(path, f"all expressions together have at most {MOST_EXPRESSION_CHARACTERS} characters")
-        return self._room >= 0
+        return self._room[0] >= 0
+
+    def inside(self) -> "Faults":
+        """Return a list of its own for what stands inside one string, where no pointer leads; the room is shared."""
+        inner = Faults()
+        inner._room = self._room
+        return inner
 
     def raise_if_any(self) -> None:
         """:raises DefinitionInvalid: with all that was added"""
         if self.found:
             raise DefinitionInvalid(self.found)
+
+
+def is_object(faults: Faults, path: Path, value: Any, what: str) -> bool:
+    """Add a fault if a value is no object."""
+    if isinstance(value, dict):
+        return True
+    faults.add(path, f"{what} is an object, not {kind(value)}")
+    return False
+
+
+def check_keys(faults: Faults, path: Path, value: dict[Any, Any], known: Set[str]) -> None:
+    """Add a fault for each key that is none of those known here."""
+    for key in value:
+        if key not in known:
+            faults.add((*path, str(key)), f"unknown key; known here are {', '.join(sorted(known))}")
 
 
 def pointer(path: Path) -> str:

@@ -2,19 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import Event, Header, Mark
 
 
+class Errand(StrEnum):
+    """What a token has to say."""
+
+    VERDICT = "verdict"
+    WITHDRAW = "withdraw"  # the dead verdict that was told does not hold any more: the run that gave it runs again
+    REST = "rest"  # look whether a loop has come to its end
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come."""
+    """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come.
+
+    :param loop: the loop of the node that it comes from
+    """
 
     to: int
     live: int
     settled: bool = True
     source: Key | None = None
+    loop: int | None = None
+    errand: Errand = Errand.VERDICT
 
 
 @dataclass(frozen=True, slots=True)

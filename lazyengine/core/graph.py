@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-Key = tuple[int, int]
-"""A run: (node, iteration)."""
+Key = tuple[int, ...]
+"""A run: (node, iteration); or one item of it: (node, iteration, item)."""
 
 Guard = str | bool
 """The condition of an edge: an expression, or a literal truth."""
@@ -27,6 +27,7 @@ class On(StrEnum):
     SUCCESS = "on-success"
     ERROR = "on-error"
     COMPLETE = "on-complete"
+    SKIP = "on-skip"
 
 
 class Command(StrEnum):
@@ -44,13 +45,87 @@ class Edge:
 
     :param to: the id of the node that it leads to, or a command
     :param guard: a condition that the host decides; None is always true
-    :param message: what a fail, succeed or pause command has to say
+    :param message: what a fail, succeed or pause command has to say; may hold expressions
     """
 
     on: On
     to: int | Command
     guard: Guard | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a run is tried again (Mistral: `engine/policies.py`, RetryPolicy); each may be an expression.
+
+    :param count: how often at most, beside the first attempt
+    :param delay_seconds: how long to wait before each
+    :param break_on: true after a failure: no more
+    :param continue_on: true, even after a success: once more; false: no more
+    """
+
+    count: int | str
+    delay_seconds: float | str = 0
+    break_on: Guard | None = None
+    continue_on: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What happens around the runs of a node (Mistral: `lang/v2/policies.py`); what is a string is an expression.
+
+    :param pause_before: suspend the execution before it runs
+    :param wait_before_seconds: between its turn and its start
+    :param wait_after_seconds: between its end and what follows
+    :param timeout_seconds: an unfinished run fails after so long; 0 is never
+    :param concurrency: items that run at a time; 0 is all
+    :param fail_on: true turns a success into a failure
+    :param keep_result: False drops the result once it was published
+    :param safe_rerun: it may be run again where nobody knows whether it ran
+    """
+
+    pause_before: Guard = False
+    wait_before_seconds: float | str = 0
+    wait_after_seconds: float | str = 0
+    timeout_seconds: float | str = 0
+    concurrency: int | str = 0
+    fail_on: Guard = False
+    retry: Retry | None = None
+    keep_result: bool = True
+    safe_rerun: Guard = False
+
+
+NO_POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class AdHoc:
+    """An action of a workbook, on the way to the one that it is based on (Mistral: `actions/adhoc.py`).
+
+    :param input: its declared inputs that have a default, with it
+    :param required: those that have to be given
+    :param base_input: the input of its base, over its own input
+    :param output: what becomes of the result of its base, over that result; None leaves it as it is
+    """
+
+    input: dict[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    base_input: dict[str, Any] = field(default_factory=dict)
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What has to be known of nodes that can reach each other; kept at the first of them.
+
+    :param entries: how many links lead into it from outside
+    :param joins: the nodes in it that join
+    :param exits: its links (from, to) to nodes outside of it that have to know when they are not chosen
+    """
+
+    entries: int
+    joins: tuple[int, ...] = ()
+    exits: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +138,15 @@ class Node:
     :param heeds: the nodes it leads to that have to know when it does *not* choose them: joins, and those above one
     :param joins: the nodes it leads to that are joins
     :param beyond: of a heeded node that counts nothing itself: whom to tell in its place when it is not chosen
-    :param action: who does the work; None waits to be completed from outside
+    :param loop: the first node of the loop that it is in, where joins in it or behind it have to be told of its end
+    :param loop_facts: of that first node: what there is to know of its loop
+    :param ends: what it published counts for the end of the execution if it leads no further
+    :param action: who does the work, may be an expression; None waits to be completed from outside
+    :param workflow: the workflow that does the work instead, may be an expression
+    :param target: who is to run it, may be an expression
+    :param input: parameters, or an expression that gives them
+    :param items: with-items: variables and the lists that they take their values from; {} is no with-items
+    :param adhoc: the ad-hoc actions between the task and `action`, the one that the task names first
     :param publish: by final state and scope ("branch", "global"): variables and what they become
     """
 
@@ -76,9 +159,16 @@ class Node:
     heeds: tuple[int, ...] = ()
     joins: frozenset[int] = frozenset()
     beyond: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    loop: int | None = None
+    loop_facts: Loop | None = None
+    ends: bool = True
     action: str | None = None
+    workflow: str | None = None
     target: str = "default"
-    input: dict[str, Any] = field(default_factory=dict)
+    input: dict[str, Any] | str = field(default_factory=dict)
+    items: dict[str, Any] = field(default_factory=dict)
+    adhoc: tuple[AdHoc, ...] = ()
+    policy: Policy = NO_POLICY
     publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -98,6 +188,7 @@ class Graph:
     :param vars: variables that every task sees
     :param output: what a successful execution puts out, or None where the definition does not say
     :param publishes: some task publishes variables
+    :param nests: some task is a workflow
     :param output_on_error: what one that failed puts out beside its message
     """
 
@@ -110,4 +201,5 @@ class Graph:
     output: Any = None
     output_on_error: Any = None
     publishes: bool = False
+    nests: bool = False
     tags: tuple[str, ...] = ()

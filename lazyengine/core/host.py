@@ -1,7 +1,11 @@
 """The port of the core: what it has to ask because it does not know data.
 
 In the engine a host is `lazyengine.dataflow.DataFlow`; `Host` itself serves graphs without expressions.
+A key names a run, (node, iteration), or one item of it, (node, iteration, item).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from lazyengine.core.actions import pure_outcome
 from lazyengine.core.graph import Guard, Key, Node
@@ -9,7 +13,7 @@ from lazyengine.core.state import Mark, Outcome
 
 
 class Refused(Exception):
-    """An expression cannot be evaluated: its task and the whole execution fail at once.
+    """Something that a run needs cannot be evaluated: its task and the whole execution fail at once.
 
     Source: Mistral's `engine/task_handler.py`, `force_fail_task`.
     """
@@ -18,29 +22,68 @@ class Refused(Exception):
 class Host:
     """Answers what follows from the graph alone."""
 
-    def hear(self, node: Node, source: Key) -> None:
-        """Note that the run `source` has chosen `node`, which joins and still waits."""
+    def hear(self, node: Node, key: Key, source: Key) -> None:
+        """Note that the run `source` has chosen `node`, which joins and still waits for its run `key`."""
 
-    def begin(self, node: Node, key: Key, source: Key | None) -> Outcome | None:
-        """Prepare the run `key`; return how it ends if it ends by itself.
+    def enter(self, node: Node, key: Key, source: Key | None) -> None:
+        """Prepare what the run `key` sees.
 
         :param source: the run that chose it; None for a root, and for a join, which was told by `hear`
-        :raises Refused: its input cannot be evaluated
         """
-        return pure_outcome(node.action, node.input)
 
-    def end(self, node: Node, mark: Mark) -> None:
-        """Publish what a run that has just ended leaves behind.
+    def value(self, node: Node, key: Key, value: Any) -> Any:
+        """Return a literal as it is, and what an expression gives as the run `key` sees it.
 
-        :raises Refused: what it publishes cannot be evaluated
+        :raises Refused: it cannot be evaluated
         """
+        if isinstance(value, str):
+            raise Refused("an expression needs data")
+        return value
 
     def holds(self, node: Node, key: Key, guard: Guard) -> bool:
         """Decide a guard on an edge of a run that has ended.
 
         :raises Refused: it cannot be evaluated
         """
-        raise Refused("a guard needs data")
+        return bool(self.value(node, key, guard))
+
+    def message(self, node: Node, key: Key, text: str) -> str:
+        """Return the message of a command.
+
+        :raises Refused: it cannot be evaluated
+        """
+        return text
+
+    def spread(self, node: Node, key: Key) -> int:
+        """Return how many items the run has, and prepare their inputs.
+
+        :raises Refused: they cannot be evaluated, or their lists differ in length
+        """
+        return min(len(values) for values in node.items.values())
+
+    def run(self, node: Node, key: Key) -> Outcome | None:
+        """Begin an attempt of a run or an item; return how it ends if it ends by itself.
+
+        :raises Refused: its input cannot be evaluated
+        """
+        return pure_outcome(node.action, node.input if isinstance(node.input, dict) else {})
+
+    def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
+        """Return what a reported outcome comes to (ad-hoc actions have their own output).
+
+        :raises Refused: that cannot be evaluated
+        """
+        return outcome
+
+    def collect(self, node: Node, mark: Mark, ended: Mapping[int, Outcome]) -> list[Any]:
+        """Return the results of all items of a run, in their order; `ended` are those that are not saved yet."""
+        return [ended[item].result if item in ended else None for item in range(mark.items.total if mark.items else 0)]
+
+    def end(self, node: Node, mark: Mark) -> None:
+        """Publish what a run that has just ended leaves behind.
+
+        :raises Refused: what it publishes cannot be evaluated
+        """
 
     def last(self, node: Node, key: Key) -> None:
         """Note that a run that has ended leads to no other task: its variables are among those of the end."""

@@ -6,17 +6,18 @@ Theory of operation:
    (`iteration`, from 1).  A task without a mark is PENDING.
 2. The mark of iteration 1 is also the node's tally: how many of its links are live and dead, how many runs have begun
    and ended.
-3. `live` counts tasks that are handed out and unfinished.  An execution is over when it is RUNNING, `live` is 0 and
-   nothing is left in its backlog; nobody ever counts rows.
-4. The backlog holds finished tasks whose edges are still to be told, because the execution was suspended or because
-   one transaction does only so much.  `Intent` on the mark says which.
+3. `live` counts runs that have begun and not ended.  An execution is over when it is RUNNING, `live` is 0 and nothing
+   is left in its backlog; nobody ever counts rows.
+4. The backlog holds runs whose edges are still to be told, or whose start is still to come, because the execution was
+   suspended or because one transaction does only so much.  `Intent` on the mark says which.
 5. The two tables below are the only ways to change a state.  An event that a table does not have is an
    `IllegalTransition` and changes nothing.
 
 The names of the states are TaskFlow's (`taskflow.states`), with CANCELLED as in Mistral (`mistral.workflow.states`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -38,23 +39,29 @@ class ExecutionEvent(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
+    RERUN = "rerun"
 
 
 class TaskState(StrEnum):
     PENDING = "PENDING"
+    DELAYED = "DELAYED"
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
     CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
 
 
 class TaskEvent(StrEnum):
     START = "start"
+    DELAY = "delay"
     BLOCK = "block"
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
     REFUSE = "refuse"
+    SKIP = "skip"
+    RERUN = "rerun"
 
 
 E, X, T, S = ExecutionEvent, ExecutionState, TaskEvent, TaskState
@@ -69,23 +76,40 @@ EXECUTION_TRANSITIONS: dict[tuple[ExecutionState, ExecutionEvent], ExecutionStat
     (X.SUSPENDING, E.FAIL): X.FAILURE,
     (X.SUSPENDING, E.CANCEL): X.CANCELLED,
     (X.SUSPENDED, E.RESUME): X.RUNNING,
+    (X.SUSPENDED, E.FAIL): X.FAILURE,
     (X.SUSPENDED, E.CANCEL): X.CANCELLED,
+    (X.FAILURE, E.RERUN): X.RUNNING,
+    (X.CANCELLED, E.RERUN): X.RUNNING,
 }
 
 TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.PENDING, T.START): S.RUNNING,
+    (S.PENDING, T.DELAY): S.DELAYED,
     (S.PENDING, T.BLOCK): S.FAILURE,
+    (S.PENDING, T.FAIL): S.FAILURE,
+    (S.PENDING, T.REFUSE): S.FAILURE,
+    (S.DELAYED, T.START): S.RUNNING,
+    (S.DELAYED, T.SUCCEED): S.SUCCESS,
+    (S.DELAYED, T.FAIL): S.FAILURE,
+    (S.DELAYED, T.CANCEL): S.CANCELLED,
+    (S.DELAYED, T.DELAY): S.DELAYED,
+    (S.DELAYED, T.REFUSE): S.FAILURE,
+    (S.RUNNING, T.DELAY): S.DELAYED,
     (S.RUNNING, T.SUCCEED): S.SUCCESS,
     (S.RUNNING, T.FAIL): S.FAILURE,
     (S.RUNNING, T.CANCEL): S.CANCELLED,
     (S.RUNNING, T.REFUSE): S.FAILURE,
     (S.SUCCESS, T.REFUSE): S.FAILURE,
     (S.FAILURE, T.REFUSE): S.FAILURE,
+    (S.SKIPPED, T.REFUSE): S.FAILURE,
+    (S.FAILURE, T.SKIP): S.SKIPPED,
+    (S.FAILURE, T.RERUN): S.PENDING,
+    (S.CANCELLED, T.RERUN): S.PENDING,
 }
 
 FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.CANCELLED})
-FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED})
-TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL}
+FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED, S.SKIPPED})
+TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL, S.SKIPPED: T.SKIP}
 
 del E, X, T, S
 
@@ -126,6 +150,7 @@ class Intent(StrEnum):
     TELL = "tell"  # tell its edges from `told` on
     TELL_THROUGH = "tell-through"  # the same, passing over pause commands: it finished while suspended
     SETTLE = "settle"  # tell that it will not run (again)
+    RUN = "run"  # begin its next attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +175,8 @@ class Outcome:
 class Header:
     """The row of an execution that every decision reads and writes.
 
-    :param live: tasks handed out and unfinished
+    :param live: runs begun and not ended
+    :param asleep: those of them that nobody works on: they wait for a time, or for a workflow that is suspended
     :param backlog: marks with an `Intent`
     :param held: places in the backlog given so far
     :param unhandled: failures that no on-error answered
@@ -163,6 +189,7 @@ class Header:
 
     state: ExecutionState = ExecutionState.RUNNING
     live: int = 0
+    asleep: int = 0
     backlog: int = 0
     held: int = 0
     unhandled: int = 0
@@ -174,17 +201,56 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """How far the items of a run are; those begun and not done are under way.
+
+    :param width: how many may be under way at a time; 0 is all
+    """
+
+    total: int
+    width: int = 0
+    begun: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTally:
+    """How a loop stands: its runs that have begun and not told their edges, the links into it that have settled.
+
+    :param closed: it has come to its end, and its links to the outside were told so
+    """
+
+    live: int = 0
+    dead: int = 0
+    closed: bool = False
+
+
+WHOLE = -1
+"""The `item` of the mark of a run itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """One run of a node; that of iteration 1 also holds the node's tally.
+    """One run of a node, or one item of a run; that of iteration 1 also holds the node's tally.
 
     :param attempt: 0 until it is handed out
-    :param live: tally: links that chose this node
+    :param live: links that chose this node (a join: for this run)
     :param dead: tally: links that never will (a join), or that have settled either way (EACH)
     :param runs: tally: runs begun
-    :param ended: tally: runs whose edges have been told
+    :param ended: tally: runs whose edges have been told, where that is counted
     :param chosen: nodes it has put a live token on, kept while more may follow
+    :param fed: tally of a join in a loop: by node that leads to it, the last run that a token of it was for
+    :param loop: tally of the first node of a loop
     :param place: where it stands in the backlog, which is worked off in the order in which it came about
     :param told: edges already told, where a pause command cut the list
+    :param retries: attempts made by its retry policy
+    :param ending: the state that it waits to take, held up by wait-after
+    :param unhandled: it failed, and no on-error answered
+    :param items: of a run with items
+    :param due_at: when it goes on by itself
+    :param deadline_at: when it fails, if it is not finished
     :param outcome: set by the decision that ends the run; not loaded again
     :param reported: what was reported, where the outcome is another
     :param finished_event: number of the history row that records its end
@@ -192,6 +258,7 @@ class Mark:
 
     node: int
     iteration: int = 1
+    item: int = WHOLE
     state: TaskState = TaskState.PENDING
     info: str | None = None
     attempt: int = 0
@@ -200,14 +267,34 @@ class Mark:
     runs: int = 0
     ended: int = 0
     chosen: tuple[int, ...] = ()
+    fed: Mapping[int, int] = field(default_factory=dict)
+    loop: LoopTally | None = None
     intent: Intent | None = None
     place: int | None = None
     told: int = 0
+    retries: int = 0
+    ending: TaskState | None = None
+    unhandled: bool = False
+    items: Items | None = None
     started_at: datetime | None = None
+    due_at: datetime | None = None
+    deadline_at: datetime | None = None
     finished_at: datetime | None = None
     finished_event: int | None = None
     outcome: Outcome | None = None
     reported: Outcome | None = None
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What names it: (node, iteration), and the item if it is one."""
+        run = (self.node, self.iteration)
+        return run if self.item == WHOLE else (*run, self.item)
+
+    @property
+    def alarm_at(self) -> datetime | None:
+        """When time itself has to move it, the earlier of two; None for what is over."""
+        moments = [moment for moment in (self.due_at, self.deadline_at) if moment]
+        return min(moments, default=None) if self.item == WHOLE and self.state not in FINAL_TASK_STATES else None
 
 
 class EventKind(StrEnum):
@@ -229,6 +316,7 @@ class Event:
     state: str
     node: int | None = None
     iteration: int | None = None
+    item: int | None = None
     attempt: int | None = None
     info: str | None = None
     late: Outcome | None = None

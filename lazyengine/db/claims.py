@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
-from lazyengine.core.state import TaskState
+from lazyengine.core.state import WHOLE, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import node_of
 from lazyengine.records import Assignment, Claim
 
 _mark = t.mark.c
-KEY = (_mark.execution_id, _mark.node_id, _mark.iteration)
+KEY = (_mark.execution_id, _mark.node_id, _mark.iteration, _mark.item)
 SHOWN = (_mark.attempt, _mark.started_at, _mark.lease_expires_at, _mark.input)
 MOST_TERMS = 200
 """Keys in one statement: SQLite lets an expression be 1,000 deep."""
@@ -95,6 +95,9 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
                 _mark.started_at,
                 _mark.lease_expires_at,
                 _mark.input,
+                _mark.action,
+                _mark.target,
+                _mark.deadline_at,
                 t.execution.c.traceparent,
             )
             .select_from(t.mark)
@@ -113,9 +116,11 @@ def _assignment(row: Any) -> Assignment:
         task=node.name,
         iteration=row.iteration,
         attempt=row.attempt,
-        action=node.action,
-        target=node.target,
-        input=row.input or node.input,
+        item=None if row.item == WHOLE else row.item,
+        action=None if row.action == "std.async_noop" else row.action,
+        target=row.target,
+        deadline_at=row.deadline_at,
+        input=row.input or (node.input if isinstance(node.input, dict) else {}),
         traceparent=row.traceparent,
         lease_expires_at=row.lease_expires_at,
     )

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from lazyengine.core.context import Context, Slot
 from lazyengine.core.graph import Key
+from lazyengine.core.state import FINAL_TASK_STATES, WHOLE, Outcome
 from lazyengine.db import tables as t
-from lazyengine.db.rows import context_from_json
+from lazyengine.db.rows import context_from_json, outcome_of
 from lazyengine.db.store import batches
 from lazyengine.db.types import to_json
 
@@ -90,22 +91,49 @@ def read_inputs(connection: Connection, execution_id: str, keys: Iterable[Key]) 
     return _read_column(connection, execution_id, keys, _mark.input)
 
 
+def read_who(connection: Connection, execution_id: str, key: Key) -> tuple[str | None, str]:
+    """Return the action and the target of a run or an item."""
+    row = connection.execute(select(_mark.action, _mark.target).where(*_named(execution_id, key))).one()
+    return row.action, row.target
+
+
+def _named(execution_id: str, key: Key) -> tuple[Any, ...]:
+    return (
+        _mark.execution_id == execution_id,
+        _mark.node_id == key[0],
+        _mark.iteration == key[1],
+        _mark.item == (key[2] if len(key) > 2 else WHOLE),
+    )
+
+
 def read_published(connection: Connection, execution_id: str, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
     """Return what runs have published."""
     return _read_column(connection, execution_id, keys, _mark.published)
 
 
-def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key], column: Any) -> dict[Key, Any]:
-    wanted = set(keys)
-    found: dict[Key, Any] = {}
-    for batch in batches({node for node, _ in wanted}):
-        rows = connection.execute(
-            select(_mark.node_id, _mark.iteration, column.label("body")).where(
-                _mark.execution_id == execution_id, _mark.node_id.in_(batch), column.is_not(None)
-            )
+def read_item_results(connection: Connection, execution_id: str, key: Key) -> dict[int, Outcome]:
+    """Return how the items of a run ended, as far as that was saved."""
+    rows = connection.execute(
+        select(_mark.item, _mark.state, _mark.result, _mark.failure).where(
+            _mark.execution_id == execution_id,
+            _mark.node_id == key[0],
+            _mark.iteration == key[1],
+            _mark.item != WHOLE,
+            _mark.state.in_(FINAL_TASK_STATES),
         )
-        found |= {(row.node_id, row.iteration): row.body for row in rows}
-    return {key: found[key] for key in wanted & found.keys()}
+    )
+    return {row.item: outcome_of(row) for row in rows}
+
+
+def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key], column: Any) -> dict[Key, Any]:
+    found: dict[Key, Any] = {}
+    for key in keys:
+        row = connection.execute(
+            select(column.label("body")).where(*_named(execution_id, key), column.is_not(None))
+        ).first()
+        if row is not None:
+            found[key] = row.body
+    return found
 
 
 def read_task_data(connection: Connection, execution_id: str, graph_id: int, names: Iterable[str] | None) -> list[Any]:
@@ -115,6 +143,7 @@ def read_task_data(connection: Connection, execution_id: str, graph_id: int, nam
         select(t.node.c.name, *(column for column in _mark if column.name != "context"))
         .join(t.node, t.node.c.id == _mark.node_id)
         .where(_mark.execution_id == execution_id, t.node.c.graph_id == graph_id, since.is_not(None))
+        .where(_mark.item == WHOLE)
         .order_by(since, _mark.node_id, _mark.iteration)
     )
     if names is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, literal, not_, select, tuple_
 
 from lazyengine.core.graph import Node
-from lazyengine.core.state import Mark, TaskState
+from lazyengine.core.state import WHOLE, Mark, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import execution_of, mark_of, node_of, outcome_of, task_of
 from lazyengine.db.statements import LARGE_MARK
@@ -55,10 +55,9 @@ def list_tasks(connection: Connection, execution_id: str, graph_id: int, query: 
     node, mark = t.node.c, t.mark.c
     small = [column for column in mark if column.name not in LARGE_MARK]
     iteration = func.coalesce(mark.iteration, 1)
+    run = (mark.execution_id == execution_id, mark.node_id == node.id, mark.item == WHOLE)
     statement = (
-        select(t.node, *small)
-        .select_from(t.node.outerjoin(t.mark, and_(mark.execution_id == execution_id, mark.node_id == node.id)))
-        .where(node.graph_id == graph_id)
+        select(t.node, *small).select_from(t.node.outerjoin(t.mark, and_(*run))).where(node.graph_id == graph_id)
     )
     if query.states:
         statement = statement.where(func.coalesce(mark.state, TaskState.PENDING.value).in_(query.states))
@@ -77,14 +76,17 @@ def _listed(execution_id: str, row: Any) -> Task:
     return task_of(execution_id, node, mark, row if reached else None, with_input=False)
 
 
-def read_task(connection: Connection, execution_id: str, node: Node, iteration: int | None) -> Task | None:
+def read_task(
+    connection: Connection, execution_id: str, node: Node, iteration: int | None, item: int | None = None
+) -> Task | None:
     """Return one run of a node (None: the newest) with its input and result; None where it has no such run."""
     mark = t.mark.c
-    statement = select(t.mark).where(mark.execution_id == execution_id, mark.node_id == node.id)
+    of_item = mark.item == (WHOLE if item is None else item)
+    statement = select(t.mark).where(mark.execution_id == execution_id, mark.node_id == node.id, of_item)
     if iteration is not None:
         statement = statement.where(mark.iteration == iteration)
     row: Any = connection.execute(statement.order_by(mark.iteration.desc()).limit(1)).first()
     if row is not None:
         data = RunData(input=row.input, published=row.published)
         return task_of(execution_id, node, mark_of(row), row, outcome_of(row), data)
-    return task_of(execution_id, node, Mark(node.id)) if iteration in (None, 1) else None
+    return task_of(execution_id, node, Mark(node.id)) if iteration in (None, 1) and item is None else None

@@ -2,20 +2,23 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
 from lazyengine.core.context import EMPTY, Context
-from lazyengine.core.graph import Command, Edge, Graph, Node, On
+from lazyengine.core.graph import NO_POLICY, AdHoc, Command, Edge, Graph, Loop, Node, On, Policy, Retry
 from lazyengine.core.state import (
+    WHOLE,
     Event,
     ExecutionState,
     Failure,
     Header,
     Intent,
+    Items,
+    LoopTally,
     Mark,
     Outcome,
     TaskState,
@@ -32,7 +35,7 @@ def graph_to_json(head: Graph) -> dict[str, Any]:
 
 
 def graph_from_json(value: dict[str, Any]) -> Graph:
-    tuples = {name: tuple(value[name]) for name in ("roots", "required")}
+    tuples = {name: tuple(value.get(name, ())) for name in ("roots", "required", "tags")}
     return Graph(**{**value, **tuples})
 
 
@@ -46,9 +49,16 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "heeds": list(node.heeds),
         "joins": sorted(node.joins),
         "beyond": dict(node.beyond),
+        "loop": None if node.loop is None else [node.loop],
+        "loop_facts": astuple(node.loop_facts) if node.loop_facts else None,
+        "stray": not node.ends,
         "action": node.action,
+        "workflow": node.workflow,
         "target": node.target,
         "input": node.input,
+        "items": node.items,
+        "adhoc": [asdict(action) for action in node.adhoc],
+        "policy": None if node.policy == NO_POLICY else _policy_to_json(node.policy),
         "publish": node.publish,
     }
     return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
@@ -66,11 +76,30 @@ def node_of(row: Row[Any]) -> Node:
         heeds=tuple(body.get("heeds", ())),
         joins=frozenset(body.get("joins", ())),
         beyond={int(target): tuple(lost) for target, lost in body.get("beyond", {}).items()},
+        loop=body["loop"][0] if "loop" in body else None,
+        loop_facts=_loop(*body["loop_facts"]) if "loop_facts" in body else None,
+        ends=not body.get("stray", False),
         action=body.get("action"),
+        workflow=body.get("workflow"),
         target=body.get("target", "default"),
         input=body.get("input", {}),
+        items=body.get("items", {}),
+        adhoc=tuple(AdHoc(**{**one, "required": tuple(one["required"])}) for one in body.get("adhoc", ())),
+        policy=_policy(body["policy"]) if "policy" in body else NO_POLICY,
         publish=body.get("publish", {}),
     )
+
+
+def _policy_to_json(policy: Policy) -> dict[str, Any]:
+    return {name: value for name, value in asdict(policy).items() if value != getattr(NO_POLICY, name)}
+
+
+def _policy(value: dict[str, Any]) -> Policy:
+    return Policy(**{**value, "retry": Retry(**value["retry"]) if "retry" in value else None})
+
+
+def _loop(entries: int, joins: list[int], exits: list[list[int]]) -> Loop:
+    return Loop(entries, tuple(joins), tuple((source, target) for source, target in exits))
 
 
 def _edge(on: str, to: int | str, guard: str | None, message: str | None) -> Edge:
@@ -84,6 +113,7 @@ def header_of(row: Row[Any]) -> Header:
     return Header(
         state=ExecutionState(row.state),
         live=row.live,
+        asleep=row.asleep,
         backlog=row.backlog,
         held=row.held,
         unhandled=row.unhandled,
@@ -122,6 +152,7 @@ def mark_of(row: Row[Any]) -> Mark:
     return Mark(
         node=row.node_id,
         iteration=row.iteration,
+        item=row.item,
         state=TaskState(row.state),
         info=row.info,
         attempt=row.attempt,
@@ -130,10 +161,18 @@ def mark_of(row: Row[Any]) -> Mark:
         runs=row.runs,
         ended=row.ended,
         chosen=tuple(row.chosen or ()),
+        fed={int(source): iteration for source, iteration in (row.fed or {}).items()},
+        loop=LoopTally(*row.loop) if row.loop else None,
         intent=Intent(row.intent) if row.intent else None,
         place=row.place,
         told=row.told,
+        retries=row.retries,
+        ending=TaskState(row.ending) if row.ending else None,
+        unhandled=bool(row.unhandled),
+        items=Items(*row.item_counts) if row.item_counts else None,
         started_at=row.started_at,
+        due_at=row.due_at,
+        deadline_at=row.deadline_at,
         finished_at=row.finished_at,
         finished_event=row.finished_event,
     )
@@ -150,11 +189,12 @@ def context_from_json(value: list[Any] | None) -> Context:
 def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:
     outcome = mark.outcome
     reported = mark.reported or outcome
-    running = mark.state is TaskState.RUNNING
+    offered = mark.state is TaskState.RUNNING and node.workflow is None and (mark.item != WHOLE or not node.items)
     return {
         "execution_id": execution_id,
         "node_id": mark.node,
         "iteration": mark.iteration,
+        "item": mark.item,
         "state": mark.state,
         "info": mark.info,
         "attempt": mark.attempt,
@@ -166,8 +206,17 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "intent": mark.intent,
         "place": mark.place,
         "told": mark.told,
-        "action": node.action,
-        "target": node.target,
+        "retries": mark.retries,
+        "ending": mark.ending,
+        "unhandled": int(mark.unhandled) or None,
+        "item_counts": astuple(mark.items) if mark.items else None,
+        "fed": dict(mark.fed) or None,
+        "loop": astuple(mark.loop) if mark.loop else None,
+        "due_at": mark.due_at,
+        "deadline_at": mark.deadline_at,
+        "alarm_at": mark.alarm_at,
+        "action": data.action or node.action,
+        "target": data.target or node.target,
         "created_at": now,
         "started_at": mark.started_at,
         "finished_at": mark.finished_at,
@@ -178,7 +227,7 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "context": context_to_json(data.context) if data.context else None,
         "input": data.input,
         "published": data.published,
-        "offered_at": now if running else None,
+        "offered_at": now if offered else None,
     }
 
 
@@ -199,8 +248,13 @@ def task_of(
         iteration=mark.iteration,
         state=mark.state,
         info=mark.info,
-        action=node.action,
-        target=node.target,
+        item=None if mark.item == WHOLE else mark.item,
+        items=mark.items,
+        due_at=mark.due_at,
+        deadline_at=mark.deadline_at,
+        child_execution_id=row.child_id if row else None,
+        action=_shown(data.action or (row.action if row else None) or node.action),
+        target=data.target or (row.target if row else None) or node.target,
         attempt=mark.attempt,
         progress=row.progress if row else None,
         claimed_by=row.claimed_by if row else None,
@@ -208,11 +262,15 @@ def task_of(
         created_at=row.created_at if row else mark.started_at,
         started_at=mark.started_at,
         finished_at=mark.finished_at,
-        input=(data.input or node.input) if with_input else None,
+        input=(data.input or (node.input if isinstance(node.input, dict) else {})) if with_input else None,
         published=data.published or {},
         result=outcome.result if outcome else None,
         failure=outcome.failure if outcome else None,
     )
+
+
+def _shown(action: str | None) -> str | None:
+    return None if action == "std.async_noop" else action
 
 
 def outcome_of(row: Any) -> Outcome:
@@ -238,6 +296,7 @@ def event_row(execution_id: str, event: Event) -> dict[str, Any]:
         "state": event.state,
         "node_id": event.node,
         "iteration": event.iteration,
+        "item": event.item,
         "attempt": event.attempt,
         "info": event.info,
         "late": asdict(event.late) if event.late else None,

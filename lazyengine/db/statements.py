@@ -17,14 +17,16 @@ graph_head             SELECT … FROM graph WHERE id = ?                       
 
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Insert, and_, bindparam, case, func, literal_column, or_, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from lazyengine.core.state import WHOLE
 from lazyengine.db import tables as t
 
-HEADER = ("state", "info", "cause", "live", "backlog", "held", "unhandled", "cancelled", "generation", "events")
+COUNTERS = ("live", "asleep", "backlog", "held", "unhandled", "cancelled", "generation", "events")
+HEADER = ("state", "info", "cause", *COUNTERS)
 LARGE = ("input", "output", "variables", "final_context")
 CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
@@ -47,11 +49,13 @@ MARKS = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.in_(bindparam("ids", expanding=True)),
     _mark.iteration == 1,
+    _mark.item == WHOLE,
 )
 _newest = t.mark.alias("newest")
 RUNS_OF = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id == bindparam("node_id"),
+    _mark.item == WHOLE,
     or_(
         _mark.iteration == 1,
         _mark.iteration
@@ -74,8 +78,8 @@ _guarded = update(t.execution).where(
 )
 SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
 SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
-KEPT = {"execution_id", "node_id", "iteration", "action", "target", "created_at"}  # never change once written
-HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress"}  # the claim's, not the decision's
+KEPT = {"execution_id", "node_id", "iteration", "item", "created_at"}  # never change once written
+HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress", "child_id"}  # the claim's, not the decision's
 
 
 def _save_marks(dialect: str) -> Insert:
@@ -99,7 +103,10 @@ def _save_marks(dialect: str) -> Insert:
             (and_(new.state == _mark.state, new.attempt == _mark.attempt), _mark.offered_at), else_=new.offered_at
         )
     }
-    for name in ("outcome_digest", *LARGE_MARK):
+    same_attempt = or_(new.attempt == _mark.attempt, _mark.attempt == literal_column("0"))
+    for name in ("outcome_digest", "result", "failure"):
+        changes[name] = case((same_attempt, func.coalesce(new[name], _mark[name])), else_=new[name])
+    for name in ("context", "input", "published"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
     if dialect == "mysql":

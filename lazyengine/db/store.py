@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from lazyengine.core.graph import Graph, Key, Node
-from lazyengine.core.state import Event, EventKind, ExecutionState, Header, Mark, Outcome, TaskState
+from lazyengine.core.state import WHOLE, Event, EventKind, ExecutionState, Header, Mark, Outcome, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import (
     NO_DATA,
@@ -25,6 +25,7 @@ from lazyengine.db.rows import (
 from lazyengine.db.statements import (
     BACKLOG,
     CARRY_ON,
+    COUNTERS,
     HEADER,
     LOCK_EXECUTION,
     MARKS,
@@ -34,6 +35,7 @@ from lazyengine.db.statements import (
     SAVE_END,
     SAVE_HEADER,
     SAVE_MARKS,
+    SMALL_MARK,
 )
 from lazyengine.records import Execution, RunData
 
@@ -112,7 +114,7 @@ class Store:
         variables: dict[str, Any],
     ) -> None:
         """Insert the row of a new execution; `save_header` has to follow."""
-        counters = dict.fromkeys(("live", "backlog", "held", "unhandled", "cancelled", "generation", "events"), 0)
+        counters = dict.fromkeys(COUNTERS, 0)
         self.connection.execute(
             insert(t.execution).values(
                 id=execution.id,
@@ -209,6 +211,44 @@ class Store:
             for row in self.connection.execute(MARKS, {"execution_id": execution_id, "ids": batch})
         }
 
+    def waiting_marks(self, execution_id: str, node_id: int, runs: int) -> dict[Key, Mark]:
+        """Return the marks of a join in a loop that wait for a later run than it has had."""
+        rows = self.connection.execute(
+            select(*SMALL_MARK).where(
+                _mark.execution_id == execution_id,
+                _mark.node_id == node_id,
+                _mark.iteration > runs,
+                _mark.item == WHOLE,
+            )
+        )
+        return {mark.key: mark for mark in map(mark_of, rows)}
+
+    def item_mark(self, execution_id: str, key: Key) -> Row[Any] | None:
+        """Return the row of one item of a run."""
+        where = (_mark.node_id == key[0], _mark.iteration == key[1], _mark.item == key[2])
+        found: Row[Any] | None = self.connection.execute(
+            select(*SMALL_MARK).where(_mark.execution_id == execution_id, *where)
+        ).first()
+        return found
+
+    def alarms(self, now: datetime, limit: int) -> list[tuple[str, str, Key]]:
+        """Return (owner, execution id, run) of what time has come for, the most overdue first."""
+        rows = self.connection.execute(
+            select(_execution.owner, _mark.execution_id, _mark.node_id, _mark.iteration)
+            .join(t.execution, _execution.id == _mark.execution_id)
+            .where(_mark.alarm_at <= now)
+            .order_by(_mark.alarm_at)
+            .limit(limit)
+        )
+        return [(row.owner, row.execution_id, (row.node_id, row.iteration)) for row in rows]
+
+    def outcome_at(self, execution_id: str, key: Key) -> Row[Any]:
+        """Return the result and the failure that a run waits with."""
+        where = (_mark.node_id == key[0], _mark.iteration == key[1], _mark.item == WHOLE)
+        columns = (_mark.ending, _mark.result, _mark.failure)
+        statement = select(*columns).where(_mark.execution_id == execution_id, *where)
+        return self.connection.execute(statement).one()  # type: ignore[return-value]
+
     def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Row[Any]]:
         """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
@@ -217,7 +257,7 @@ class Store:
     def backlog(self, execution_id: str, limit: int) -> dict[Key, Mark]:
         """Return up to `limit` marks of the backlog in the order in which they came into it."""
         rows = self.connection.execute(BACKLOG, {"execution_id": execution_id, "limit": limit})
-        return {(row.node_id, row.iteration): mark_of(row) for row in rows}
+        return {mark.key: mark for mark in map(mark_of, rows)}
 
     def save_marks(
         self,
@@ -267,16 +307,17 @@ class Store:
                 c.kind == EventKind.LATE_RESULT,
                 c.node_id == mark.node,
                 c.iteration == mark.iteration,
+                c.item.is_(None) if mark.item == WHOLE else c.item == mark.item,
                 c.attempt == mark.attempt,
             )
         )
         return asdict(outcome) in [row.late for row in rows]
 
-    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int]]:
-        """Return (node, iteration, attempt) of what the decision that wrote history row `number` handed out."""
+    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int | None, int]]:
+        """Return (node, iteration, item, attempt) of what the decision that wrote history row `number` handed out."""
         first = select(t.history.c.generation).where(*_event(execution_id, number)).scalar_subquery()
         rows = self.connection.execute(
-            select(t.history.c.node_id, t.history.c.iteration, t.history.c.attempt)
+            select(t.history.c.node_id, t.history.c.iteration, t.history.c.item, t.history.c.attempt)
             .where(
                 t.history.c.execution_id == execution_id,
                 t.history.c.number > number,
@@ -286,7 +327,7 @@ class Store:
             )
             .order_by(t.history.c.number)
         )
-        return [(row.node_id, row.iteration, row.attempt) for row in rows]
+        return [(row.node_id, row.iteration, row.item, row.attempt) for row in rows]
 
     def note_backlog(self, execution_id: str, now: datetime) -> None:
         """Put down in the outbox that the execution's backlog is to be carried on with."""
@@ -315,6 +356,7 @@ def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
         _mark.execution_id == execution_id,
         _mark.node_id == mark.node,
         _mark.iteration == mark.iteration,
+        _mark.item == mark.item,
         _mark.attempt == mark.attempt,
         _mark.state == TaskState.RUNNING,
     )

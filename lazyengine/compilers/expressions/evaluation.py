@@ -81,7 +81,7 @@ class Evaluation:
             self.yaql_view = json.loads(self.said)
             values = _context(self.yaql_view)
             self.yaql_root = _ROOT.create_child_context()
-            self.yaql_root["$"] = convert_input_data(values)
+            self.yaql_root["$"] = convert_input_data(self.yaql_view.get("root", values))
             for name in ("__env", "__execution", "__task_execution"):
                 self.yaql_root[name] = values.get(name)
         functions.view = self.yaql_view
@@ -92,13 +92,14 @@ class Evaluation:
         try:
             functions.view = json.loads(self.said)
             values = _context(functions.view)
+            root = functions.view.get("root", values)
             names: dict[str, Any] = {name: partial(function, values) for name, function in functions.BY_NAME.items()}
             for name in ("__env", "__execution", "__task_execution"):
                 names[name] = values.get(name)
             source = jinja_source(text)
             if source is None:
-                return _template(text).render(**names, _=values)
-            result = _expression(source)(**names, _=values)
+                return _template(text).render(**names, _=root)
+            result = _expression(source)(**names, _=root)
             str(result)  # what is undefined says so only when it is used
         except Exception as error:
             raise Failure(text, error) from None

@@ -41,7 +41,7 @@ class Shortcut:
 
     def _start(self, view: View) -> Any:
         if self.root == "$":
-            return view.variables
+            return view.root[0] if view.root else view.variables
         if self.root == "env":
             return view.env
         if not view.task or self.task in (None, view.task.get("name")):

@@ -4,7 +4,6 @@ Mistral's rules (`expressions/__init__.py`): strings in lists and objects are ev
 members never; a string that is exactly one expression gives the value of it, with its type, any other one gives text.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,8 +12,8 @@ from lazyengine.compilers.expressions import jinja_language, yaql_language
 from lazyengine.compilers.expressions.reads import NOTHING, Reads, merged
 from lazyengine.compilers.expressions.scan import Language, jinja_source, languages, quoted, yaql_parts, yaql_source
 from lazyengine.compilers.expressions.shortcut import Shortcut
-from lazyengine.compilers.faults import DEEPEST, Faults, Path, kind
-from lazyengine.compilers.literals import check_plain
+from lazyengine.compilers.faults import Faults, Path
+from lazyengine.compilers.literals import strings_in
 
 LONGEST_TEXT = 65_536
 """Characters of a string that has an expression: a long one takes long to parse."""
@@ -57,7 +56,7 @@ def compile_template(faults: Faults, path: Path, value: Any) -> Template:
     :param path: where the value stands in the definition
     """
     texts: list[tuple[Path, Text]] = []
-    for place, string in _strings(faults, path, value):
+    for place, string in strings_in(faults, path, value):
         found = languages(string)
         if len(found) > 1 and len(place) - len(path) <= 1:  # Mistral looks no deeper, and then only Jinja is evaluated
             faults.add(place, "YAQL and Jinja stand in one string; use one of them")
@@ -74,7 +73,7 @@ def load_template(value: Any) -> Template:
 
     :raises ExpressionInvalid: it was not
     """
-    texts = [(place, compile_text(string)) for place, string in _strings(Faults(), (), value) if languages(string)]
+    texts = [(place, compile_text(string)) for place, string in strings_in(Faults(), (), value) if languages(string)]
     return Template(value, tuple(texts), merged(text.reads for _, text in texts) if texts else NOTHING)
 
 
@@ -109,24 +108,6 @@ def _of_jinja(string: str) -> tuple[Reads, Shortcut | None]:
     whole = jinja_source(string)
     shortcut = jinja_language.shortcut_of(tree) if whole and not whole.startswith(("-", "+")) else None
     return jinja_language.reads_of(tree), shortcut
-
-
-def _strings(faults: Faults, path: Path, value: Any) -> Iterator[tuple[Path, str]]:
-    """Yield the strings of a value with their places; add to `faults` what is no JSON."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict | list) and len(path) >= DEEPEST:
-        faults.add(path, f"nested deeper than {DEEPEST}")
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                faults.add(path, f"the key of a member is a string, not {kind(key)}; quotes make it one")
-            yield from _strings(faults, (*path, str(key)), member)
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _strings(faults, (*path, index), member)
-    else:
-        check_plain(faults, path, value)
 
 
 def fill(template: Template, values: list[Any]) -> Any:

@@ -12,6 +12,7 @@ class View:
     """Plain JSON; what a template's `reads` do not name may be left out.
 
     :param variables: `$` and `_`: what was published over `vars` over the input, already merged
+    :param root: what `$` and `_` are instead of the variables, if it is not empty
     :param env: `env()`
     :param globals: `global()`
     :param execution: `execution()`; its `id` is always given
@@ -22,6 +23,7 @@ class View:
     """
 
     variables: Mapping[str, Any] = field(default_factory=dict)
+    root: tuple[Any, ...] = ()
     env: Mapping[str, Any] = field(default_factory=dict)
     globals: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=lambda: {"id": ""})
@@ -37,6 +39,8 @@ def message(view: View, reads: Reads) -> dict[str, Any]:
         "variables": _named(view.variables, reads.variables),
         "execution": _named(view.execution, None if reads.execution else frozenset(("id",))),
     }
+    if view.root:
+        said["root"] = view.root[0]
     if view.task is not None:
         whole = reads.current_task or reads.tasks is None or view.task.get("name") in reads.tasks
         said["task"] = _named(view.task, None if whole else frozenset(("id", "name")))

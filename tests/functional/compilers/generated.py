@@ -1,37 +1,43 @@
 """Documents of the grammar, with and without something wrong in them, and what holds of whatever comes of them."""
 
 import copy
+import json
+import re
+from argparse import Namespace
 from random import Random
 from typing import Any
 
 from lazyengine.compilers.faults import LONGEST_MESSAGE, LONGEST_POINTER, MOST_FAULTS
 from lazyengine.compilers.workflow import compile_definition
 from lazyengine.core.graph import Command, Graph, Node
-from lazyengine.errors import DefinitionInvalid, Fault, WorkflowNotFound
+from lazyengine.db.rows import graph_from_json, graph_to_json, node_of, node_row
+from lazyengine.errors import DefinitionInvalid, Fault, InputInvalid, WorkflowNotFound
 
 WORDS = (
-    *(
-        "a",
-        "b",
-        "c",
-        "all",
-        "one",
-        "noop",
-        "fail",
-        'fail(msg="x")',
-        "pause",
-        "",
-        "skip",
-        "std.echo output=1",
-        "std.noop",
-    ),
-    *("on-success", "on-error", "on-complete", "join", "action", "input", "output", "tasks", "task-defaults", "next"),
-    *("<% $.x %>", "{{ _.x }}", "x=1", "w", "2.0", "a/b", "~", "\0", "\ud800", "x" * 300, "direct", "reverse", "retry"),
+    *("a", "b", "c", "all", "one", "noop", "fail", 'fail(msg="x")', "fail msg=<% $.x %>", "pause", "", "skip"),
+    *("std.echo output=1", "std.noop", "book.act", "act x=1", "count=1 delay=2", "i in <% $.x %>", "i in [1]"),
+    *("on-success", "on-error", "on-complete", "on-skip", "join", "action", "workflow", "input", "output", "tasks"),
+    *("task-defaults", "next", "publish", "branch", "atomic", "base", "actions", "requires", "with-items", "type"),
+    *("retry", "count", "delay", "timeout", "wait-before", "pause-before", "concurrency", "keep-result", "safe-rerun"),
+    *("<% $.x %>", "{{ _.x }}", "<% $. %>", "x=1", "w", "2.0", "a/b", "~", "\0", "\ud800", "x" * 300),
+    *("direct", "reverse"),
 )
 SCALARS = (*WORDS, None, True, False, 0, 1, 2, -1, 1.5, float("inf"), float("nan"), 10**400)
 NAMES = "abcde"
-CLAUSES = ("on-success", "on-error", "on-complete")
-COMMANDS = ("noop", "fail", "pause", "succeed", 'fail(msg="x y")', "fail msg=1")
+CLAUSES = ("on-success", "on-error", "on-complete", "on-skip")
+COMMANDS = ("noop", "fail", "pause", "succeed", 'fail(msg="x y")', "fail msg=1", "fail msg=<% task().result %>")
+POLICIES = {
+    "retry": ("count=1 delay=2", {"count": "<% $.x %>", "delay": 0, "break-on": "{{ _.x }}"}),
+    **dict.fromkeys(("wait-before", "wait-after", "timeout", "concurrency"), (0, 3, "<% $.x %>")),
+    **dict.fromkeys(("pause-before", "fail-on", "safe-rerun"), (True, False, "<% $.x %>")),
+}
+ACTIONS = {
+    "act": {"base": "book.deep y=1", "base-input": {"x": "<% $.x %>"}, "input": ["x", {"z": 1}], "output": "<% $ %>"},
+    "deep": {"base": "std.echo output=<% $.x %>"},
+}
+WORK = (
+    *("std.noop", "std.echo output=1", "mail.send", "std.async_noop", "<% $.x %>", "<% $.x %> x=1", "act x=1", None),
+)
 
 
 def json_value(source: Random, depth: int = 0) -> Any:
@@ -45,32 +51,65 @@ def json_value(source: Random, depth: int = 0) -> Any:
 
 
 def document(source: Random) -> dict[Any, Any]:
-    """A definition by the grammar; mostly without loops, as a task leads to later ones."""
+    """A definition by the grammar: mostly direct, mostly without loops, sometimes a workbook."""
     names = source.sample(NAMES, source.randint(1, 5))
-    tasks = {name: _task(source, names[place + 1 :]) for place, name in enumerate(names)}
+    kind = "reverse" if source.random() < 0.2 else "direct"
+    tasks = {name: _task(source, kind, names, place) for place, name in enumerate(names)}
     workflow: dict[str, Any] = {"tasks": dict(source.sample(list(tasks.items()), len(tasks)))}
+    if kind == "reverse":
+        workflow["type"] = kind
     if source.random() < 0.3:
-        workflow["task-defaults"] = {key: _clause(source, names[-1:]) for key in CLAUSES if source.random() < 0.3}
+        workflow["task-defaults"] = _defaults(source, kind, names)
     if source.random() < 0.3:
-        workflow["input"] = [*source.sample("pq", source.randrange(3)), {"r": 1}]
+        workflow["input"] = [*source.sample("pq", source.randrange(3)), {"r": "<% 1 %>"}]
     if source.random() < 0.3:
         workflow["output"] = {"x": [1, None, "y"]}
+    if source.random() < 0.3:
+        return {"version": "2.0", "name": "book", "actions": copy.deepcopy(ACTIONS), "workflows": {"w": workflow}}
     return {"version": "2.0", "w": workflow}
 
 
-def _task(source: Random, later: list[str]) -> dict[str, Any] | None:
-    task: dict[str, Any] = {key: _clause(source, later) for key in CLAUSES if source.random() < 0.5}
-    if source.random() < 0.3:
-        task["join"] = source.choice(["all", "one", 1, 2])
-    if source.random() < 0.3:
-        task["action"] = source.choice(["std.noop", "std.echo output=1", "mail.send", "std.async_noop", None])
+def _defaults(source: Random, kind: str, names: list[str]) -> dict[str, Any]:
+    defaults = _policies(source)
+    if kind == "reverse":
+        return {**defaults, "requires": names[-1]}
+    return {**defaults, **{key: _clause(source, names[-1:]) for key in CLAUSES if source.random() < 0.3}}
+
+
+def _task(source: Random, kind: str, names: list[str], place: int) -> dict[str, Any] | None:
+    task: dict[str, Any] = {}
+    if kind == "direct":
+        leading_back = source.random() < 0.15
+        later = names[1:] if leading_back else names[place + 1 :]
+        task = {key: _clause(source, later) for key in CLAUSES if source.random() < 0.4}
+        if source.random() < 0.3:
+            task["join"] = source.choice(["all", "one", 1, 2])
+    elif source.random() < 0.7:
+        task["requires"] = source.sample(names[place + 1 :], source.randrange(len(names) - place))
+    if source.random() < 0.4:
+        task["action"] = source.choice(WORK)
+    elif source.random() < 0.1:
+        task["workflow"] = source.choice(["v", "v x=1", "<% $.x %>"])
     if source.random() < 0.1:
-        task["input"] = {"a": [1, {"b": None}]}
+        task["input"] = source.choice([{"output": [1, {"b": None}]}, "<% $.x %>"])
+    if source.random() < 0.1:
+        task["with-items"] = source.choice(["i in <% $.x %>", ["i in [1, 2]", "k in {{ _.x }}"]])
+    if source.random() < 0.2:
+        task.update(_policies(source), **{"keep-result": source.choice([True, False])})
+    if source.random() < 0.2:
+        task[source.choice(["publish", "publish-on-error", "publish-on-skip"])] = {"x": "<% $.y %>"}
     return task or None
+
+
+def _policies(source: Random) -> dict[str, Any]:
+    return {key: source.choice(values) for key, values in POLICIES.items() if source.random() < 0.2}
 
 
 def _clause(source: Random, later: list[str]) -> Any:
     entries = source.sample([*later, *source.sample(COMMANDS, 2)], source.randrange(min(3, len(later) + 2)))
+    if source.random() < 0.1:
+        return {"publish": {"branch": {"x": 1}, "atomic": {"y": 2}}, "next": entries}
+    entries = [{entry: "<% $.x %>"} if source.random() < 0.1 else entry for entry in entries]
     return entries[0] if len(entries) == 1 else entries
 
 
@@ -100,19 +139,24 @@ def _places(value: Any) -> Any:
             yield from _places(member)
 
 
-def check(definition: Any, workflow: str | None = None) -> bool:
+def check(definition: Any, workflow: str | None = None, task_name: str | None = None) -> bool:
     """Compile: no error but the two typed ones, with places that exist; tell whether it compiled."""
     before = copy.deepcopy(definition)
     try:
-        graph, nodes = compile_definition(definition, workflow, "", 1000)
+        graph, nodes = compile_definition(definition, workflow, "", 1000, task_name)
     except DefinitionInvalid as error:
         check_faults(definition, error.faults)
         return False
     except WorkflowNotFound:
         return False
+    except InputInvalid as error:
+        known = re.findall("'(.)'", str(error).partition("one of ")[2])
+        return check(definition, workflow, known[-1]) if task_name is None and known else True
     finally:
         assert repr(definition) == repr(before), "the compiler changed its input"
     check_graph(graph, nodes)
+    if task_name is not None:
+        check_reverse(nodes, task_name)
     return True
 
 
@@ -134,7 +178,7 @@ def exists(document: Any, pointer: str) -> bool:
         elif isinstance(at, dict):
             found = [key for key in at if str(key) == part]
             if not found:
-                return depth == len(parts) - 1 and part in ("tasks", "join")
+                return depth == len(parts) - 1 and part in ("tasks", "join", "workflows")
             at = at[found[0]]
         else:
             return False
@@ -142,21 +186,43 @@ def exists(document: Any, pointer: str) -> bool:
 
 
 def check_graph(graph: Graph, nodes: list[Node]) -> None:
-    """What graph.Node promises of every field that the compiler works out."""
+    """What graph.Node promises of every field that the compiler works out, and that a row holds all of it."""
     assert [node.id for node in nodes] == list(range(graph.size))
     leading: dict[int, set[int]] = {node.id: set() for node in nodes}
+    loops = {node.id: node.loop_facts for node in nodes if node.loop_facts}
     for node in nodes:
         targets = list(dict.fromkeys(edge.to for edge in node.edges if not isinstance(edge.to, Command)))
         for target in targets:
             leading[target].add(node.id)
         assert set(node.heeds) <= set(targets)
-        assert node.joins == {id for id in targets if nodes[id].join is not None}
-        assert set(node.heeds) == node.joins | {id for id in targets if nodes[id].heeds}
+        assert node.joins <= {id for id in targets if nodes[id].join is not None}
+        assert node.loop is None or (node.loop in loops and not node.heeds)
+        assert (node.loop_facts is not None) == (node.loop == node.id)
     for node in nodes:
-        assert node.indegree == len(leading[node.id])
-        assert node.join is None or 1 <= node.join <= node.indegree
-        assert not (node.repeats and (node.join is not None or not node.indegree))
-        assert node.join is not None or node.repeats >= (node.indegree > 1)
+        assert node.indegree <= len(leading[node.id])
+        assert bool(node.indegree) == bool(leading[node.id])
+        assert node.join is None or 1 <= node.join <= len(leading[node.id])
+        assert not (node.repeats and not node.indegree)
         assert node.action != ""
+        assert node.action is None or node.workflow is None
+        row = json.loads(json.dumps(node_row(1, node)))
+        assert node_of(Namespace(**row)) == node
+    for first, loop in loops.items():
+        members = {node.id for node in nodes if node.loop == first}
+        assert min(members) == first
+        assert set(loop.joins) == {id for id in members if nodes[id].join is not None}
+        assert all(source in members and target not in members for source, target in loop.exits)
+    assert graph_from_json(json.loads(json.dumps(graph_to_json(graph)))) == graph
     assert graph.roots == tuple(node.id for node in nodes if not leading[node.id])
     assert graph.roots
+    assert graph.nests == any(node.workflow for node in nodes)
+
+
+def check_reverse(nodes: list[Node], target: str) -> None:
+    """Everything leads to the target, and nobody is told of what does not run."""
+    (last,) = [node for node in nodes if not node.edges]
+    assert last.name == target
+    for node in nodes:
+        assert node.ends == (node is last)
+        assert (node.join or 0) == node.indegree
+        assert (node.repeats, node.heeds, node.joins, node.beyond, node.loop) == (False, (), frozenset(), {}, None)

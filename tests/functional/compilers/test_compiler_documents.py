@@ -29,11 +29,25 @@ def test_documents_with_something_wrong_in_them(seed):
 @given(seeds)
 def test_any_json(seed):
     source = Random(seed)
-    keys = ("version", "w", "tasks", "workflows", "name", "", "a/~b", 7, None)
+    keys = ("version", "w", "tasks", "workflows", "actions", "name", "", "a/~b", 7, None)
     check({key: json_value(source) for key in source.sample(keys, source.randrange(5))})
 
 
 def test_the_generator_makes_both_kinds():
-    """Else the tests above would prove little."""
-    verdicts = [check(document(Random(seed))) for seed in range(40)]
-    assert 8 < sum(verdicts) < 38
+    """Else the tests above would prove little; and what compiles has every construct."""
+    found = [document(Random(seed)) for seed in range(300)]
+    verdicts = [check(definition) for definition in found]
+    assert 60 < sum(verdicts) < 280
+    compiled = repr([definition for definition, verdict in zip(found, verdicts, strict=True) if verdict])
+    for construct in (
+        "reverse",
+        "requires",
+        "workflow'",
+        "with-items",
+        "retry",
+        "on-skip",
+        "act x=1",
+        "join",
+        "atomic",
+    ):
+        assert construct in compiled, construct

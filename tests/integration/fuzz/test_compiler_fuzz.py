@@ -7,7 +7,7 @@ import yaml
 
 from lazyengine.compilers.document import read
 from lazyengine.compilers.workflow import compile_definition, declarations_of
-from lazyengine.errors import DefinitionInvalid, WorkflowNotFound
+from lazyengine.errors import DefinitionInvalid, InputInvalid, WorkflowNotFound
 
 SECONDS = 9
 SEEDS = [
@@ -44,6 +44,21 @@ w:
     d: {join: all, target: gpu}
     h: {on-error: fail}
     e: {<<: *c, target: x}
+""",
+    """version: '2.0'
+name: book
+actions:
+  act: {base: 'book.deep y=1', base-input: {x: <% $.x %>}, input: [x, {z: 1}], output: <% $ %>}
+  deep: {base: std.echo output="<% $.x %>"}
+workflows:
+  w:
+    task-defaults: {retry: {count: 3, delay: 1}, safe-rerun: true, on-skip: noop}
+    tasks:
+      r: {on-success: [a, j], wait-before: 3}
+      a: {action: act x=1, on-error: [a, {j: <% $.x %>}], retry: count=3 delay=1 break-on=<% $.y %>}
+      b: {workflow: "<% $.w %> p=1", with-items: ['i in <% $.l %>', 'k in [1, 2]'], concurrency: 2}
+      j: {join: all, input: <% $.i %>, target: "{{ _.t }}", on-success: ['fail(msg=<% task().result %>)', a]}
+  v: {type: reverse, task-defaults: {requires: c, timeout: 9}, tasks: {a: {requires: [b, c]}, b: , c: {}}}
 """,
     "{version: 2.0, v: {tasks: {a: &x {on-success: b}, b: {join: 1}, c: *x}}, w: {tasks: {'1': ~, ? k : !!str 5}}}",
     "%YAML 1.1\n--- # a remark\nw:\n  tasks:\n    a: !!map {input: {f: .inf, h: 0x1F, s: 1:30, o: 0o7, b: yes}}\n...\n",
@@ -104,6 +119,12 @@ PIECES = (
     *(
         "1" + ":1" * 600,
         "join: all",
+        "requires: a",
+        "type: reverse",
+        "with-items: i in [1]",
+        "retry: count=1 delay=2",
+        "workflow: w",
+        "timeout: 9",
         "on-success: a",
         "on-error: [fail, h]",
         "null",
@@ -144,8 +165,8 @@ def test_mutated_texts():
         text = mutated(source, source.choice(SEEDS))
         try:
             told = declarations_of(text, "", 1000)
-            graph, nodes = compile_definition(text, source.choice([None, "w"]), "", 1000)
-        except (DefinitionInvalid, WorkflowNotFound) as error:
+            graph, nodes = compile_definition(text, source.choice([None, "w", "book.w", "book.v"]), "", 1000, "a")
+        except (DefinitionInvalid, InputInvalid, WorkflowNotFound) as error:
             assert len(str(error)) < 6000  # noqa: PT017
             refused += 1
         else:

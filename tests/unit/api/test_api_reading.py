@@ -88,8 +88,10 @@ BAD_STARTS = [
     ({"definition": "x", "notify": []}, "'/notify' is not supported yet"),
     ({"definition": "x", "params": {"read_only": True}}, "'/params/read_only' is not supported yet"),
     ({"definition": "x", "params": {"start_after_seconds": 1}}, "'/params/start_after_seconds' is not supported yet"),
-    ({"definition": "x", "params": {"task_name": "t"}}, "'/params/task_name' is not supported yet"),
-    ({"definition": "x", "params": {"other": 1}}, "'/params/other' is unknown; allowed are env, default_action"),
+    (
+        {"definition": "x", "params": {"other": 1}},
+        "'/params/other' is unknown; allowed are env, task_name, default_action",
+    ),
     ({"definition": "x", "params": {"env": 1}}, "'/params/env' has to be an object"),
 ]
 

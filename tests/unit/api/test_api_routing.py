@@ -36,7 +36,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20])
 def test_a_task_of_any_name_is_reached(api, asked, name):
     api.get(TASKS + quote(name, safe=""))
-    assert asked.calls.pop() == ("get_task", ("", ID, name, None), {})
+    assert asked.calls.pop() == ("get_task", ("", ID, name, None, None), {})
     api.put_json(TASKS + quote(name, safe=""), {"state": "SUCCESS"})
     assert asked.last.task == name
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lazyengine.compilers.calls import CallError, parse_call
+from lazyengine.compilers.calls import CallError, parse_call, parse_parameters
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,13 @@ from lazyengine.compilers.calls import CallError, parse_call
         ("a my-name=1 _2=3 ü=4", "a", {"my-name": 1, "_2": 3, "ü": 4}),
         ("a x=1 x=2", "a", {"x": 2}),
         ("ü.🙂/b", "ü.🙂/b", {}),
+        ("a x=<% $.b + 1 %> y={{ _.c }}", "a", {"x": "<% $.b + 1 %>", "y": "{{ _.c }}"}),
+        ("a x={% if _.c %}d{% endif %}", "a", {"x": "{% if _.c %}d{% endif %}"}),
+        ("<% $.a %>", "<% $.a %>", {}),
+        (" <% $.a %> x=1", "<% $.a %>", {"x": 1}),
+        ("{{ _.a }}(x=1)", "{{ _.a }}", {"x": 1}),
+        ("{% if _.c %}d{% endif %} x=1", "{% if _.c %}d{% endif %}", {"x": 1}),
+        ("<%no x=1", "<%no", {"x": 1}),
     ],
 )
 def test_calls(text, name, parameters):
@@ -56,6 +63,35 @@ def test_what_is_no_call(text, reason):
     with pytest.raises(CallError) as caught:
         parse_call(text)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("count=3 delay=1", {"count": 3, "delay": 1}),
+        ("  count=3, delay=<% $.d %>", {"count": 3, "delay": "<% $.d %>"}),
+        ("retry count=3", {"count": 3}),
+        ("retry(count=3)", {"count": 3}),
+        ("", {}),
+    ],
+)
+def test_parameters_alone(text, parameters):
+    assert parse_parameters(text) == parameters
+
+
+@pytest.mark.parametrize("text", ["<% $.x %>", "a b", "x=", '"a"'])
+def test_what_are_no_parameters(text):
+    with pytest.raises(CallError):
+        assert parse_parameters(text)
+
+
+@pytest.mark.parametrize("piece", ["x=<% ", "x={{ ", "x={% ", "x=<% \n", "x={% %}", "x=<%{{{%"])
+def test_expressions_that_do_not_end_cost_no_more_than_their_length(piece):
+    for text in ("a " + piece * 100_000, "a " + piece * 100_000 + "\n%> }} %}"):
+        try:
+            parse_call(text)
+        except CallError as error:
+            assert len(str(error)) < 100  # noqa: PT017
 
 
 @pytest.mark.parametrize("tail", ["y", ",,", ")", "(", '"', "x", "x=", "x " * 200_000])

@@ -1,7 +1,7 @@
 """What a definition consists of: its workflows, what they say of themselves, and workbooks."""
 
 import pytest
-from compiling import compiled, fault_of, faults_of, paths_of
+from compiling import compiled, fault_of, paths_of
 
 from lazyengine.compilers.workflow import compile_definition, declarations_of
 from lazyengine.errors import DefinitionInvalid, WorkflowNotFound
@@ -118,11 +118,7 @@ def test_a_workbook_has_a_name():
     assert (path, "name" in message) == ("", True)
 
 
-def test_ad_hoc_actions_are_refused_by_name():
-    assert fault_of({**BOOK, "actions": {"x": {"base": "std.noop"}}})[0] == "/actions"
-    assert [path for path, _ in faults_of({"actions": {}, "w": {"tasks": TASKS}})] == [
-        "/w",
-        "/actions",
-        "",
-        "/workflows",
-    ]
+def test_actions_alone_are_no_workbook():
+    """A definition is stored and run as its workflows."""
+    assert paths_of({"name": "b", "actions": {"x": {"base": "std.noop"}}}) == [""]
+    assert paths_of({"actions": {}, "w": {"tasks": TASKS}}) == ["/w", "", ""]

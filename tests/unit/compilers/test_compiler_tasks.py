@@ -1,7 +1,7 @@
 """What a task does: its action with inline parameters, its input, its target."""
 
 import pytest
-from compiling import definition_of, fault_of, faults_of, nodes_of, paths_of
+from compiling import compiled, definition_of, fault_of, faults_of, nodes_of, paths_of
 
 
 def node_of(spec, default_action=""):
@@ -38,6 +38,36 @@ def test_input_without_an_action_is_kept_for_who_completes_it():
     assert node_of({"input": {"text": "hello"}}).input == {"text": "hello"}
 
 
+def test_a_workflow_takes_parameters_as_an_action_does():
+    """The default action is for tasks without either."""
+    node = node_of({"workflow": 'v to="x" n=3', "input": {"to": "y", "text": "<% $.x %>"}}, "std.noop")
+    assert (node.workflow, node.action) == ("v", None)
+    assert node.input == {"to": "x", "n": 3, "text": "<% $.x %>"}
+
+
+@pytest.mark.parametrize("name", ["<% $.x %>", "{{ _.x }}", "{% if _.x %}a{% endif %}", "my.<%$.x%>"])
+def test_names_may_be_expressions(name):
+    node = node_of({"action": f"{name} x=<% 1 %>", "target": name})
+    assert (node.action, node.target, node.input) == (name, name, {"x": "<% 1 %>"})
+    assert node_of({"workflow": name}).workflow == name
+
+
+@pytest.mark.parametrize("given", ["<% $.x %>", "{{ _.x }}"])
+def test_input_may_be_one_expression(given):
+    """So it is not known which parameters it has."""
+    assert node_of({"action": "std.echo", "input": given}).input == given
+    assert node_of({"workflow": "v", "input": given}).input == given
+
+
+def test_whether_some_task_is_a_workflow():
+    assert compiled(definition_of({"a": {}, "b": {"workflow": "v"}}))[0].nests
+    assert not compiled(definition_of({"a": {}, "b": {"action": "v"}}))[0].nests
+
+
+def test_what_people_write_about_a_task_does_no_harm():
+    assert node_of({"description": "x", "tags": ["y"], "name": "z"}) == node_of({})
+
+
 @pytest.mark.parametrize("given", [{"target": "gpu"}, {"target": "a b"}, {"target": "ü\u00a0"}])
 def test_targets(given):
     assert node_of(given).target == given["target"]
@@ -60,7 +90,9 @@ def test_input_is_any_literal(value):
         ({"action": "a\nb"}, "/action"),
         ({"action": "a\0b"}, "/action"),
         ({"action": "std.echo output=<% $. %>"}, "/action"),
-        ({"action": "<% $.x %>"}, "/action"),
+        ({"action": "<% $. %>"}, "/action"),
+        ({"action": "<% $.x %>.y x"}, "/action"),
+        ({"action": f"<% $.{'x' * 250} %>"}, "/action"),
         ({"action": "std.echo output=NaN"}, "/action"),
         ({"action": "std.echo output=1e400"}, "/action"),
         ({"action": 'std.echo output=["\\u003c% 1 + %>"]'}, "/action"),
@@ -72,6 +104,10 @@ def test_input_is_any_literal(value):
         ({"action": "std.noop", "input": {"x" * 1000: 1}}, "/action"),
         ({"input": 0}, "/input"),
         ({"input": ""}, "/input"),
+        ({"input": "x"}, "/input"),
+        ({"input": "<% $. %>"}, "/input"),
+        ({"input": "see <% $.x %>"}, "/input"),
+        ({"input": "<% $.x %>", "action": "mail.send to=1"}, "/action"),
         ({"input": []}, "/input"),
         ({"input": {7: "x"}}, "/input"),
         ({"input": {"a": [1, "<% $. %>"]}}, "/input/a/1"),
@@ -83,11 +119,17 @@ def test_input_is_any_literal(value):
         ({"target": None}, "/target"),
         ({"target": "x" * 256}, "/target"),
         ({"target": "a\nb"}, "/target"),
-        ({"target": "<% $.x %>"}, "/target"),
-        ({"workflow": "v"}, "/workflow"),
-        ({"with-items": "i in [1]"}, "/with-items"),
-        ({"publish-on-skip": {}}, "/publish-on-skip"),
-        ({"retry": None}, "/retry"),
+        ({"target": "<% $. %>"}, "/target"),
+        ({"workflow": 7}, "/workflow"),
+        ({"workflow": ""}, "/workflow"),
+        ({"workflow": "v 1"}, "/workflow"),
+        ({"workflow": "v x=<% $. %>"}, "/workflow"),
+        ({"workflow": "v", "action": "x"}, "/workflow"),
+        ({"publish-on-skip": {7: 1}}, "/publish-on-skip"),
+        ({"requires": "a"}, "/requires"),
+        ({"description": 7}, "/description"),
+        ({"tags": "x"}, "/tags"),
+        ({"tags": ["x", 7]}, "/tags/1"),
         ({"on-succes": "a"}, "/on-succes"),
         ({None: 1}, "/None"),
         ({7: 1}, "/7"),

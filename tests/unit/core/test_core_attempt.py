@@ -18,9 +18,9 @@ def cases(executions, states, attempts, sames, verdict):
     ("execution", "state", "attempt", "same", "verdict"),
     [
         *cases(ExecutionState, [TaskState.PENDING], [None, 1, 2, 3], [True, False], Verdict.NOT_RUNNING),
-        *cases(ExecutionState, [TaskState.RUNNING, *ENDED], [1, 3], [True, False], Verdict.STALE),
-        *cases(ExecutionState, ENDED, [None, 2], [True], Verdict.REPEATED),
-        *cases(ExecutionState, ENDED, [None, 2], [False], Verdict.CONTRADICTED),
+        *cases(ExecutionState, [TaskState.RUNNING, TaskState.DELAYED, *ENDED], [1, 3], [True, False], Verdict.STALE),
+        *cases(ExecutionState, [TaskState.DELAYED, *ENDED], [None, 2], [True], Verdict.REPEATED),
+        *cases(ExecutionState, [TaskState.DELAYED, *ENDED], [None, 2], [False], Verdict.CONTRADICTED),
         *cases(FINAL, [TaskState.RUNNING], [None, 2], [True, False], Verdict.TOO_LATE),
         *cases(GOING, [TaskState.RUNNING], [None, 2], [True, False], Verdict.ACCEPTED),
     ],

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 from driver import CANCELLED, FAILURE, NOW, SUCCESS, Driver
 
 from lazyengine.core import resolve
 from lazyengine.core import state as core_state
+from lazyengine.core.graph import Node, Policy, Retry
 from lazyengine.core.state import (
     EXECUTION_TRANSITIONS,
     FINAL_EXECUTION_STATES,
@@ -28,6 +30,13 @@ X, E, S, T = ExecutionState, ExecutionEvent, TaskState, TaskEvent
 ONE = {"a": {}}
 LOST = {"a": {"on-success": ["j"]}, "b": {"on-error": ["j"]}, "j": {"join": "all"}}
 
+
+def alone(refused: str = "", **policy: Any) -> Driver:
+    """One task with a policy, started."""
+    node = Node(0, "a", policy=Policy(**policy))
+    return Driver(ONE, nodes=(node,), refused={"a": refused}).start()
+
+
 SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (X.RUNNING, E.SUSPEND): lambda: Driver(ONE).start().suspend(),
     (X.RUNNING, E.SUCCEED): lambda: Driver(ONE).start().complete("a"),
@@ -39,12 +48,29 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (X.SUSPENDING, E.FAIL): lambda: Driver(ONE, refused={"a": "end"}).start().suspend().complete("a"),
     (X.SUSPENDED, E.RESUME): lambda: Driver(ONE).start().suspend().complete("a").resume(),
     (X.SUSPENDED, E.CANCEL): lambda: Driver(ONE).start().suspend().complete("a").cancel(),
+    (X.SUSPENDED, E.FAIL): lambda: alone("end", wait_before_seconds=9, timeout_seconds=1).suspend().wake("a", 1),
+    (X.FAILURE, E.RERUN): lambda: Driver(ONE).start().complete("a", FAILURE).rerun("a"),
+    (X.CANCELLED, E.RERUN): lambda: Driver(ONE).start().complete("a", CANCELLED).rerun("a"),
+    (S.PENDING, T.DELAY): lambda: alone(wait_before_seconds=1),
+    (S.PENDING, T.FAIL): lambda: alone(pause_before=True, timeout_seconds=1).wake("a", 1),
+    (S.PENDING, T.REFUSE): lambda: alone("begin"),
+    (S.DELAYED, T.START): lambda: alone(wait_before_seconds=1).wake("a", 1),
+    (S.DELAYED, T.SUCCEED): lambda: alone(wait_after_seconds=1).complete("a").wake("a", 1),
+    (S.DELAYED, T.FAIL): lambda: alone(wait_after_seconds=1).complete("a", FAILURE).wake("a", 1),
+    (S.DELAYED, T.CANCEL): lambda: alone(wait_after_seconds=1).complete("a", CANCELLED).wake("a", 1),
+    (S.DELAYED, T.DELAY): lambda: alone(wait_before_seconds=9, timeout_seconds=1, wait_after_seconds=1).wake("a", 1),
+    (S.DELAYED, T.REFUSE): lambda: alone("begin", wait_before_seconds=1).wake("a", 1),
+    (S.RUNNING, T.DELAY): lambda: alone(retry=Retry(1, 1)).complete("a", FAILURE),
+    (S.SKIPPED, T.REFUSE): lambda: alone("skip").complete("a", FAILURE).rerun("a", skip=True),
+    (S.FAILURE, T.SKIP): lambda: alone().complete("a", FAILURE).rerun("a", skip=True),
+    (S.FAILURE, T.RERUN): lambda: alone().complete("a", FAILURE).rerun("a"),
+    (S.CANCELLED, T.RERUN): lambda: alone().complete("a", CANCELLED).rerun("a"),
     (S.PENDING, T.START): lambda: Driver(ONE).start(),
     (S.PENDING, T.BLOCK): lambda: Driver(LOST).start().complete("a").complete("b"),
     (S.RUNNING, T.SUCCEED): lambda: Driver(ONE).start().complete("a", SUCCESS),
     (S.RUNNING, T.FAIL): lambda: Driver(ONE).start().complete("a", FAILURE),
     (S.RUNNING, T.CANCEL): lambda: Driver(ONE).start().complete("a", CANCELLED),
-    (S.RUNNING, T.REFUSE): lambda: Driver(ONE, refused={"a": "begin"}).start(),
+    (S.RUNNING, T.REFUSE): lambda: alone("received").complete("a"),
     (S.SUCCESS, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a"),
     (S.FAILURE, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a", FAILURE),
 }
@@ -94,10 +120,12 @@ def test_what_a_table_does_not_have_is_illegal(states, events, table, look_up):
 
 
 def test_final_is_final():
-    """Nothing leaves a final state, and what is not final has a way on."""
-    assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - FINAL_EXECUTION_STATES
-    leaving = {(state, event) for state, event in TASK_TRANSITIONS if state in FINAL_TASK_STATES}
-    assert {event for _, event in leaving} == {TaskEvent.REFUSE}, "what it publishes or where it leads was refused"
+    """Nothing but a rerun leaves a final state, and what is not final has a way on."""
+    leaving = {event for state, event in EXECUTION_TRANSITIONS if state in FINAL_EXECUTION_STATES}
+    assert leaving == {ExecutionEvent.RERUN}
+    assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - {X.SUCCESS}
+    leaving = {event for state, event in TASK_TRANSITIONS if state in FINAL_TASK_STATES}
+    assert leaving == {T.REFUSE, T.RERUN, T.SKIP}, "what it publishes or where it leads was refused, or it is rerun"
     assert {state for state, _ in TASK_TRANSITIONS} - FINAL_TASK_STATES == set(TaskState) - FINAL_TASK_STATES
 
 

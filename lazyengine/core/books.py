@@ -1,0 +1,120 @@
+"""A decision in the making: the header's counters, the marks touched so far, the tokens and the history to come."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lazyengine.core import state as st
+from lazyengine.core.decision import Decision, Slice, Token
+from lazyengine.core.graph import Key
+from lazyengine.core.host import Host
+from lazyengine.core.state import (
+    Event,
+    EventKind,
+    ExecutionEvent,
+    ExecutionState,
+    Header,
+    Intent,
+    LoopTally,
+    Mark,
+    TaskEvent,
+)
+
+UNBOUNDED = 1 << 62
+
+
+class Books:
+    """
+    :param budget: how many ends (of pure actions, of dead nodes) may be told
+    """
+
+    def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
+        header = slice.header
+        self.nodes, self.before = slice.nodes, slice.marks
+        self.now, self.host, self.budget, self.steps = now, host or Host(), budget, 0
+        self.state, self.info, self.cause = header.state, header.info, header.cause
+        self.live, self.asleep, self.backlog, self.held = header.live, header.asleep, header.backlog, header.held
+        self.unhandled, self.cancelled = header.unhandled, header.cancelled
+        self.generation, self.event_count = header.generation, header.events
+        self.marks: dict[Key, Mark] = {}
+        self.wave: list[Token] = []
+        self.events: list[Event] = []
+
+    def decide(self) -> Decision:
+        header = Header(
+            state=self.state,
+            live=self.live,
+            asleep=self.asleep,
+            backlog=self.backlog,
+            held=self.held,
+            unhandled=self.unhandled,
+            cancelled=self.cancelled,
+            info=self.info,
+            cause=self.cause,
+            generation=self.generation,
+            events=self.event_count,
+        )
+        return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in st.FINAL_EXECUTION_STATES
+
+    def mark(self, key: Key) -> Mark:
+        return self.marks.get(key) or self.before.get(key) or Mark(*key)  # type: ignore[arg-type]
+
+    def save(self, mark: Mark) -> Mark:
+        self.marks[mark.key] = mark
+        return mark
+
+    def record(self, kind: EventKind, state: str, mark: Mark | None = None, **more: object) -> int:
+        where = (mark.node, mark.iteration, None if mark.item == st.WHOLE else mark.item, mark.attempt) if mark else ()
+        self.event_count += 1
+        self.events.append(Event(self.event_count, self.generation, self.now, kind, state, *where, **more))  # type: ignore[arg-type]
+        return self.event_count
+
+    def change(self, event: ExecutionEvent, info: str | None) -> None:
+        self.state = st.next_execution_state(self.state, event)
+        self.info = info and info[: st.INFO_LENGTH]
+        self.record(EventKind.EXECUTION, self.state, info=self.info)
+
+    # -- what waits ---------------------------------------------------------------------------------------------------
+
+    def hold(self, mark: Mark, intent: Intent, place: int | None = None) -> None:
+        """Put a mark into the backlog, at its end unless it had a place there."""
+        if place is None:
+            place = self.held = self.held + 1
+        self.backlog += 1
+        self.save(replace(mark, intent=intent, place=place))
+
+    def release(self, mark: Mark) -> Mark:
+        """Take a mark out of the backlog."""
+        self.backlog -= 1
+        return self.save(replace(mark, intent=None, place=None))
+
+    def delay(self, mark: Mark, seconds: float, info: str) -> Mark:
+        """Let a run that is live wait for a time."""
+        self.asleep += 1
+        state = st.next_task_state(mark.state, TaskEvent.DELAY)
+        mark = self.save(replace(mark, state=state, info=info, due_at=self.now + timedelta(seconds=seconds)))
+        self.record(EventKind.TASK, mark.state, mark, info=info)
+        return mark
+
+    def rouse(self, mark: Mark) -> Mark:
+        """Let a run wait no longer."""
+        self.asleep -= mark.due_at is not None
+        return self.save(replace(mark, due_at=None))
+
+    # -- loops --------------------------------------------------------------------------------------------------------
+
+    def loop_tally(self, loop: int) -> LoopTally:
+        return self.mark((loop, 1)).loop or LoopTally()
+
+    def count_loop(self, loop: int | None, live: int = 0, dead: int = 0) -> None:
+        """Count runs that began or ended in a loop, and links into it that have settled."""
+        if loop is not None and (live or dead):
+            tally = self.loop_tally(loop)
+            tally = replace(tally, live=tally.live + live, dead=tally.dead + dead)
+            self.save(replace(self.mark((loop, 1)), loop=tally))
+
+    def is_running(self) -> bool:
+        return self.state is ExecutionState.RUNNING

@@ -1,0 +1,323 @@
+"""Inside one run: its turn, its attempts and items, its delays, its end.
+
+Theory of operation:
+
+1. A run has its turn once: it may have to pause the execution, or to wait, and its deadline is set then (Mistral:
+   `engine/policies.py`, before_task_start; a deadline covers all attempts).
+2. An attempt ends by itself (a pure action) or when somebody says so.  What then happens, in this order (Mistral:
+   `engine/tasks.py`, complete): wait-after holds it up, once; it publishes; fail-on turns a success into a failure;
+   retry begins another attempt; or it is over and its edges are told.
+3. With items, an attempt is as many marks of their own, at most `width` of them under way.  The end of one is counted
+   at the run and lets the next one begin, so that it costs the same however many there are.
+4. `live` is raised where a run has its turn and lowered where it is over; what waits for a time is `asleep` too.
+"""
+
+from dataclasses import replace
+
+from lazyengine.core import state as st
+from lazyengine.core.attempt import moment, number, truth
+from lazyengine.core.books import Books
+from lazyengine.core.graph import Key, Node, Retry
+from lazyengine.core.host import Refused
+from lazyengine.core.state import (
+    EventKind,
+    ExecutionEvent,
+    Failure,
+    Intent,
+    Items,
+    Mark,
+    Outcome,
+    TaskEvent,
+    TaskState,
+)
+
+MOST_RETRIES = 100
+"""Attempts without a delay that one decision begins for a run that ends by itself; the next go to the backlog."""
+
+BROKEN = frozenset({TaskState.FAILURE, TaskState.CANCELLED})
+BROKEN_ITEMS = Failure("items", "One or more actions had failed.")
+
+
+class Running(Books):
+    """What becomes of one run."""
+
+    retried = 0
+
+    def later(self, mark: Mark, intent: Intent) -> None:
+        """Do now what is to be done for the mark, if the execution is running and the budget lasts."""
+        raise NotImplementedError
+
+    def closing(self, node: Node, key: Key) -> None:
+        """Note that a run ends the execution as it fails."""
+
+    # -- its turn -----------------------------------------------------------------------------------------------------
+
+    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
+        key = (node.id, iteration)
+        mark = self.mark(key)
+        self.live += 1
+        try:
+            self.host.enter(node, key, source)
+            self.take_turn(node, mark)
+        except Refused as refused:
+            self.refuse(node, self.mark(key), str(refused))
+
+    def take_turn(self, node: Node, mark: Mark) -> None:
+        """
+        :raises Refused: a policy cannot be evaluated
+        """
+        policy, key = node.policy, mark.key
+        pause = truth(self.host, node, key, "pause-before", policy.pause_before)
+        wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
+        seconds = number(self.host, node, key, "timeout", policy.timeout_seconds)
+        number(self.host, node, key, "wait-after", policy.wait_after_seconds)  # what is wrong is refused at once
+        number(self.host, node, key, "concurrency", policy.concurrency, whole=True)
+        if policy.retry:
+            number(self.host, node, key, "retry count", policy.retry.count, whole=True)
+            number(self.host, node, key, "retry delay", policy.retry.delay_seconds)
+        if seconds:
+            mark = replace(mark, deadline_at=moment(self.now, seconds))
+        if pause and not self.is_over:
+            self.put_off(replace(mark, info="Set by 'pause-before' policy"))
+            if self.is_running():
+                self.change(ExecutionEvent.SUSPEND, f"Paused before task '{node.name}'")
+        elif wait:
+            self.delay(mark, wait, f"Delayed by 'wait-before' policy [delay={wait:g}]")
+        else:
+            self.attempt(node, mark)
+
+    def put_off(self, mark: Mark) -> None:
+        """Keep a run for the backlog that has had its turn and not begun."""
+        self.live -= 1
+        self.hold(mark, Intent.RUN)
+
+    # -- an attempt ---------------------------------------------------------------------------------------------------
+
+    def attempt(self, node: Node, mark: Mark) -> None:
+        state = st.next_task_state(mark.state, TaskEvent.START)
+        begun = mark.started_at or self.now
+        new = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=begun, finished_at=None)
+        outcome: Outcome | None = None
+        try:
+            if node.items:
+                self.spread(node, new)
+                return
+            outcome = self.host.run(node, mark.key)
+        except Refused as refused:
+            self.refuse(node, mark, str(refused))
+            return
+        if outcome:
+            self.finish(node, new, outcome)
+            return
+        self.save(new)
+        self.record(EventKind.TASK, new.state, new)
+
+    def spread(self, node: Node, mark: Mark) -> None:
+        """Begin the items of an attempt.
+
+        :raises Refused: they cannot be evaluated
+        """
+        width = int(number(self.host, node, mark.key, "concurrency", node.policy.concurrency, whole=True))
+        total = self.host.spread(node, mark.key)
+        self.save(replace(mark, items=Items(total, width)))
+        self.record(EventKind.TASK, mark.state, mark)
+        for item in range(total):
+            self.save(Mark(mark.node, mark.iteration, item))
+        self.fill(node, mark.key)
+
+    def redo_items(self, node: Node, mark: Mark) -> None:
+        """Begin those items anew that did not succeed, in an attempt of its own.
+
+        :raises Refused: one of them cannot be evaluated
+        """
+        assert mark.items is not None
+        failed = [m.key for m in self.before.values() if m.key[:2] == mark.key and m.state in BROKEN]
+        state = st.next_task_state(mark.state, TaskEvent.START)
+        done = mark.items.done - len(failed)
+        items = replace(mark.items, done=done, failed=0, cancelled=0)
+        mark = self.save(replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items))
+        self.record(EventKind.TASK, mark.state, mark)
+        for key in failed:
+            self.begin_item(node, mark.key, key)
+        self.fill(node, mark.key)
+
+    def fill(self, node: Node, key: Key) -> None:
+        """Begin as many items as may be under way, and end the run once all are done."""
+        mark = self.mark(key)
+        items = mark.items
+        assert items is not None
+        while items.begun < items.total and (not items.width or items.begun - items.done < items.width):
+            mark = self.save(replace(mark, items=replace(items, begun=items.begun + 1)))
+            self.begin_item(node, key, (*key, items.begun))
+            mark = self.mark(key)
+            items = mark.items
+            assert items is not None
+        if items.cancelled or items.done == items.total:
+            self.finish_items(node, mark)
+
+    def begin_item(self, node: Node, key: Key, item: Key) -> None:
+        """
+        :raises Refused: its input cannot be evaluated
+        """
+        run = self.mark(key)
+        outcome = self.host.run(node, item)
+        new = replace(self.mark(item), state=TaskState.RUNNING, attempt=run.attempt, started_at=self.now)
+        if outcome:
+            self.end_item(new, self.host.received(node, item, outcome))
+            return
+        self.save(new)
+        self.record(EventKind.TASK, new.state, new)
+
+    def end_item(self, mark: Mark, outcome: Outcome) -> None:
+        """End an item and count it at its run."""
+        mark = self.ended(mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        self.save(replace(mark, finished_event=number))
+        run = self.mark(mark.key[:2])
+        assert run.items is not None
+        failed, cancelled = mark.state is TaskState.FAILURE, mark.state is TaskState.CANCELLED
+        items = run.items
+        items = replace(items, done=items.done + 1, failed=items.failed + failed, cancelled=items.cancelled + cancelled)
+        self.save(replace(run, items=items))
+
+    def complete_item(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        key = mark.key[:2]
+        try:
+            self.end_item(mark, self.host.received(node, mark.key, outcome))
+            self.fill(node, key)
+        except Refused as refused:
+            self.refuse(node, self.mark(key), str(refused))
+
+    def finish_items(self, node: Node, mark: Mark) -> None:
+        """Mistral: `engine/tasks.py`, WithItemsTask._get_final_state."""
+        items = mark.items
+        assert items is not None
+        if items.cancelled:
+            self.finish(node, mark, Outcome(TaskState.CANCELLED))
+            return
+        known = (*self.before.values(), *self.marks.values())
+        ended = {one.item: one.outcome for one in known if one.key[:2] == mark.key and one.outcome}
+        results = self.host.collect(node, mark, ended)
+        state = TaskState.FAILURE if items.failed else TaskState.SUCCESS
+        self.finish(node, mark, Outcome(state, results, BROKEN_ITEMS if items.failed else None))
+
+    # -- its end ------------------------------------------------------------------------------------------------------
+
+    def finish(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        """Take in how an attempt ended; wait-after may hold that up."""
+        mark = self.rouse(mark)
+        try:
+            if not node.items:
+                received = self.host.received(node, mark.key, outcome)
+                if received is not outcome:
+                    mark, outcome = replace(mark, reported=outcome), received
+            wait = 0.0
+            if not mark.retries and mark.ending is None:
+                wait = number(self.host, node, mark.key, "wait-after", node.policy.wait_after_seconds)
+        except Refused as refused:
+            self.refuse(node, replace(mark, outcome=outcome), str(refused))
+            return
+        if wait:
+            mark = replace(mark, ending=outcome.state, outcome=outcome)
+            mark = self.delay(mark, wait, f"Delayed by 'wait-after' policy [delay={wait:g}]")
+            self.save(replace(mark, finished_event=self.event_count))
+        else:
+            self.end(node, replace(mark, ending=None), st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+
+    def end(self, node: Node, was: Mark, event: TaskEvent, outcome: Outcome) -> None:
+        mark = self.save(self.ended(was, event, outcome))
+        try:
+            self.host.end(node, mark)
+            if mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", node.policy.fail_on):
+                failure = Failure("fail-on", "Failed by 'fail-on' policy")
+                outcome = Outcome(TaskState.FAILURE, outcome.result, failure)
+                reported = was.reported or mark.outcome
+                mark = self.save(replace(self.ended(was, TaskEvent.FAIL, outcome), reported=reported))
+            retry = node.policy.retry
+            if retry and event is not TaskEvent.SKIP and self.wants_retry(node, mark, retry):
+                self.try_again(node, was, mark, retry)
+                return
+        except Refused as refused:
+            self.refuse(node, mark, str(refused))
+            return
+        if not node.policy.keep_result:
+            mark = replace(mark, outcome=replace(outcome, result=None), reported=mark.reported or outcome)
+        self.live -= 1
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        self.cancelled += mark.state is TaskState.CANCELLED
+        self.later(self.save(replace(mark, finished_event=number)), Intent.TELL)
+
+    def wants_retry(self, node: Node, mark: Mark, retry: Retry) -> bool:
+        """Mistral: `engine/policies.py`, RetryPolicy.after_task_complete.
+
+        :raises Refused: it cannot be evaluated
+        """
+        if mark.state is TaskState.CANCELLED or self.is_over:
+            return False
+        count = number(self.host, node, mark.key, "retry count", retry.count, whole=True)
+        if not count:
+            return False
+        goes_on = retry.continue_on is not None and self.host.holds(node, mark.key, retry.continue_on)
+        breaks = retry.break_on is not None and self.host.holds(node, mark.key, retry.break_on)
+        stops = not goes_on if retry.continue_on is not None else mark.state is TaskState.SUCCESS
+        return mark.retries < count and not stops and not (breaks and mark.state is TaskState.FAILURE)
+
+    def try_again(self, node: Node, was: Mark, mark: Mark, retry: Retry) -> None:
+        wait = number(self.host, node, mark.key, "retry delay", retry.delay_seconds)
+        event = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        next_state = st.next_task_state(was.state, TaskEvent.DELAY)
+        mark = replace(mark, state=next_state, retries=was.retries + 1, finished_at=None, finished_event=event)
+        if wait:
+            self.delay(mark, wait, f"Delayed by 'retry' policy [delay={wait:g}]")
+        else:
+            self.live -= 1
+            self.later(self.save(replace(mark, info=None)), Intent.RUN)
+
+    def ended(self, mark: Mark, event: TaskEvent, outcome: Outcome) -> Mark:
+        info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
+        state = st.next_task_state(mark.state, event)
+        return replace(
+            mark, state=state, info=info, outcome=outcome, finished_at=self.now, due_at=None, ending=None,
+        )  # fmt: skip
+
+    def refuse(self, node: Node, mark: Mark, reason: str) -> None:
+        """Fail a live run and the execution with it; none of its edges is told."""
+        self.live -= 1
+        self.fail_both(node, self.rouse(mark), reason)
+
+    def fail_both(self, node: Node, mark: Mark, reason: str) -> None:
+        reported = mark.outcome
+        result = reported.result if reported else None
+        outcome = Outcome(TaskState.FAILURE, result, Failure("expression", reason))
+        mark = replace(self.ended(mark, TaskEvent.REFUSE, outcome), reported=mark.reported or reported)
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        self.save(replace(mark, finished_event=mark.finished_event or number))
+        if not self.is_over:
+            self.closing(node, mark.key)
+            self.change(ExecutionEvent.FAIL, f"Task '{node.name}': {reason}")
+
+    # -- time passes --------------------------------------------------------------------------------------------------
+
+    def wake(self, node: Node, mark: Mark) -> None:
+        """Do what it is time for; what came too late or is over has nothing to do any more."""
+        if mark.state in st.FINAL_TASK_STATES or self.is_over:
+            self.save(replace(mark, due_at=None, deadline_at=None))
+        elif mark.deadline_at and mark.deadline_at <= self.now:
+            self.time_out(node, mark)
+        elif mark.due_at and mark.due_at <= self.now:
+            mark = self.rouse(mark)
+            if mark.ending is not None:
+                assert mark.outcome is not None
+                self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[mark.ending], mark.outcome)
+            elif self.is_running():
+                self.attempt(node, mark)
+            else:
+                self.put_off(mark)
+
+    def time_out(self, node: Node, mark: Mark) -> None:
+        """Mistral: `engine/policies.py`, _fail_task_if_incomplete."""
+        if mark.intent is not None:
+            mark = self.release(mark)
+            self.live += 1
+        failure = Failure("timeout", "Task timed out.")
+        self.finish(node, replace(mark, deadline_at=None), Outcome(TaskState.FAILURE, None, failure))

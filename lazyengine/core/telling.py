@@ -1,0 +1,328 @@
+"""Edges are told, tokens reach nodes, loops come to their end, verdicts are withdrawn: the way forward through a graph.
+
+`resolve` has the theory; these are its steps.
+"""
+
+from collections import Counter
+from collections.abc import Container
+from dataclasses import replace
+
+from lazyengine.core import state as st
+from lazyengine.core.decision import Errand, Token
+from lazyengine.core.graph import Command, Key, Node, On
+from lazyengine.core.host import Refused
+from lazyengine.core.running import MOST_RETRIES, Running
+from lazyengine.core.state import (
+    ExecutionEvent,
+    Failure,
+    Intent,
+    Mark,
+    Outcome,
+    TaskEvent,
+    TaskState,
+)
+
+STOPS: dict[Command, ExecutionEvent] = {
+    Command.FAIL: ExecutionEvent.FAIL,
+    Command.SUCCEED: ExecutionEvent.SUCCEED,
+}
+
+FIRES_ON: dict[TaskState, frozenset[On]] = {
+    TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
+    TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
+    TaskState.CANCELLED: frozenset(),
+    TaskState.SKIPPED: frozenset({On.SKIP}),
+}
+
+
+class Telling(Running):
+    """What follows from the end of a run."""
+
+    # -- tokens reach a node ------------------------------------------------------------------------------------------
+
+    def arrive(self, token: Token) -> None:
+        node = self.nodes[token.to]
+        tally = self.mark((node.id, 1))
+        if token.errand is Errand.REST:
+            self.rest(node)
+        elif token.errand is Errand.WITHDRAW:
+            self.withdraw(node, tally)
+        elif node.join is not None:
+            self.arrive_at_join(node, node.join, tally, token)
+        else:
+            self.arrive_at_each(node, tally, token)
+        if node.loop is not None and token.loop != node.loop and token.errand is Errand.VERDICT and token.settled:
+            self.count_loop(node.loop, dead=1)
+            self.wave.append(Token(node.loop, 0, errand=Errand.REST))
+
+    def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
+        dead = 0 if node.loop is not None else int(token.settled)
+        tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
+        self.count_loop(node.loop, live=token.live)
+        for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
+            self.start(node, iteration, token.source)
+        if not token.live:
+            self.settle_node(node, self.mark((node.id, 1)))
+
+    def arrive_at_join(self, node: Node, threshold: int, tally: Mark, token: Token) -> None:
+        if node.loop is not None:
+            if token.live and not self.is_over:
+                self.feed(node, threshold, tally, token)
+            return
+        if tally.runs or self.is_over:
+            return  # it has had its one run, or will have none: what the other links say changes nothing
+        chosen = token.live > 0
+        tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
+        if token.source:
+            self.host.hear(node, (node.id, 1), token.source)
+        if tally.live == threshold:
+            self.save(replace(tally, runs=1))
+            self.start(node, 1)
+        elif tally.live and tally.dead > node.indegree - threshold:
+            self.block(node, tally)
+        elif tally.dead == node.indegree:
+            self.later(tally, Intent.SETTLE)
+
+    def feed(self, node: Node, threshold: int, tally: Mark, token: Token) -> None:
+        """Let a token wait at a join in a loop for the run that will use it."""
+        assert token.source is not None
+        source = token.source[0]
+        iteration = max(tally.fed.get(source, 0), tally.runs) + 1
+        tally = self.save(replace(tally, fed={**tally.fed, source: iteration}))
+        key = (node.id, iteration)
+        self.host.hear(node, key, token.source)
+        waiting = self.mark(key)
+        waiting = self.save(replace(waiting, live=waiting.live + 1))
+        if waiting.live == threshold:
+            self.save(replace(self.mark((node.id, 1)), runs=iteration))
+            self.count_loop(node.loop, live=1)
+            self.start(node, iteration)
+
+    def block(self, node: Node, mark: Mark) -> None:
+        """Fail a join that too few chose, without a run."""
+        lost = node.indegree - mark.live if node.loop is not None else mark.dead
+        info = f"{lost} of the {node.indegree} tasks that lead here did not choose it; it joins {node.join}"
+        self.save(replace(self.mark((node.id, 1)), runs=mark.iteration))
+        self.count_loop(node.loop, live=1)
+        self.live += 1
+        failure = Outcome(TaskState.FAILURE, None, Failure("join", info))
+        mark = self.save(self.ended(self.mark(mark.key), TaskEvent.BLOCK, failure))
+        try:
+            self.host.end(node, mark)
+        except Refused as refused:
+            self.refuse(node, mark, str(refused))
+            return
+        self.live -= 1
+        number = self.record(st.EventKind.TASK, mark.state, mark, info=mark.info)
+        self.later(self.save(replace(mark, finished_event=number)), Intent.TELL)
+
+    def rest(self, first: Node) -> None:
+        """Close a loop in which nothing can run any more, or fail a join in it that waits in vain."""
+        facts, tally = first.loop_facts, self.loop_tally(first.id)
+        assert facts is not None
+        moving = any(token.live and token.loop == first.id for token in self.wave)
+        if tally.live or tally.dead < facts.entries or tally.closed or moving or self.is_over:
+            return
+        for join in facts.joins:
+            node, mark = self.nodes[join], self.mark((join, 1))
+            waiting = self.mark((join, mark.runs + 1))
+            if waiting.live and (node.join == node.indegree or not mark.runs):
+                self.block(node, waiting)
+                return
+        self.save(replace(self.mark((first.id, 1)), loop=replace(tally, closed=True)))
+        self.tell_exits(first, Errand.VERDICT)
+
+    def tell_exits(self, first: Node, errand: Errand) -> None:
+        assert first.loop_facts is not None
+        for source, target in first.loop_facts.exits:
+            if target not in self.mark((source, 1)).chosen or target not in self.nodes[source].joins:
+                self.wave.append(Token(target, 0, errand=errand, loop=first.id))
+
+    # -- what is to be done for a mark --------------------------------------------------------------------------------
+
+    def later(self, mark: Mark, intent: Intent) -> None:
+        if intent is Intent.RUN:
+            self.retried += 1
+        if self.is_running() and self.budget > 0 and (intent is not Intent.RUN or self.retried <= MOST_RETRIES):
+            self.budget -= 1
+            self.steps += 1
+            self.act(mark, intent)
+        elif not self.is_over:
+            if intent is Intent.TELL and not self.is_running():
+                intent = Intent.TELL_THROUGH
+                self.note_last(mark)
+            self.hold(mark, intent)
+
+    def unfold(self, mark: Mark) -> None:
+        assert mark.intent is not None
+        released = self.release(mark)
+        self.act(released if mark.intent is Intent.RUN else mark, mark.intent)  # a list paused again keeps its place
+
+    def act(self, mark: Mark, intent: Intent) -> None:
+        node = self.nodes[mark.node]
+        if intent is Intent.SETTLE:
+            self.settle_links(node)
+        elif intent is Intent.RUN:
+            self.live += 1
+            self.attempt(node, mark)
+        else:
+            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
+
+    # -- edges are told -----------------------------------------------------------------------------------------------
+
+    def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
+        key = mark.key
+        counts: Counter[int] = Counter()
+        try:
+            firing = self.firing(node, mark)
+            messages = {i: self.host.message(node, key, text) for i in firing if (text := node.edges[i].message)}
+        except Refused as refused:
+            self.fail_both(node, self.mark(key), str(refused))
+            return
+        if not passing_pauses:
+            self.note_last(mark, firing)
+        stops = [index for index in firing if node.edges[index].to in STOPS]
+        pauses = [index for index in firing if node.edges[index].to is Command.PAUSE and not passing_pauses]
+        if not stops or (pauses and pauses[0] < stops[0]):
+            self.count_unhandled(node, mark, firing)
+        for index in firing:
+            edge = node.edges[index]
+            if isinstance(edge.to, int):
+                counts[edge.to] += 1
+            elif edge.to is Command.PAUSE and not passing_pauses:
+                self.send(node, key, counts, settled=False)
+                self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, mark.place)
+                self.change(ExecutionEvent.SUSPEND, messages.get(index) or f"Paused by task '{node.name}'")
+                return
+            elif edge.to in STOPS:
+                self.change(STOPS[edge.to], messages.get(index) or f"Ended by '{edge.to}' of task '{node.name}'")
+                self.send(node, key, counts, settled=False)
+                return
+        self.conclude(node, key, counts)
+
+    def firing(self, node: Node, mark: Mark) -> list[int]:
+        """Return which edges fire (Mistral: `workflow/direct_workflow.py`, _find_next_tasks).
+
+        :raises Refused: a guard cannot be evaluated
+        """
+        found = self.firing_on(node, mark, FIRES_ON[mark.state])
+        if mark.state is TaskState.SKIPPED and not found and not mark.told:
+            return self.firing_on(node, mark, frozenset({On.SUCCESS}))
+        return found
+
+    def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> list[int]:
+        edges = enumerate(node.edges[mark.told :], mark.told)
+        return [
+            index
+            for index, edge in edges
+            if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
+        ]
+
+    def note_last(self, mark: Mark, firing: list[int] | None = None) -> None:
+        """Note a run that leads to no other task."""
+        node = self.nodes[mark.node]
+        try:
+            firing = self.firing(node, mark) if firing is None else firing
+        except Refused:
+            return  # it fails when it is told
+        if not mark.told and node.ends and not any(isinstance(node.edges[index].to, int) for index in firing):
+            self.host.last(node, mark.key)
+
+    def closing(self, node: Node, key: Key) -> None:
+        if node.ends:
+            self.host.last(node, key)
+
+    def count_unhandled(self, node: Node, mark: Mark, firing: list[int]) -> None:
+        if mark.state is TaskState.FAILURE and not mark.told and not any(node.edges[i].on is On.ERROR for i in firing):
+            self.unhandled += 1
+            self.save(replace(self.mark(mark.key), unhandled=True))
+            reason = f": {mark.info}" if mark.info else ""
+            self.cause = self.cause or f"Task '{node.name}' failed{reason}"[: st.INFO_LENGTH]
+
+    def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
+        """Tell what the whole list of edges came to."""
+        tally = self.mark((node.id, 1))
+        if node.loop is not None:
+            self.send(node, key, counts, settled=False)
+            self.count_loop(node.loop, live=-1)
+            self.wave.append(Token(node.loop, 0, errand=Errand.REST))
+        elif node.repeats:
+            self.send(node, key, counts, settled=False)
+            tally = self.mark((node.id, 1))
+            self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
+        else:
+            self.send(node, key, counts, settled=True)
+            self.settle_links(node, counts)
+            if tally.state is TaskState.FAILURE and node.heeds:  # for a rerun, which has to take it back
+                tally = self.mark((node.id, 1))
+                self.save(replace(tally, ended=1, chosen=tuple({*tally.chosen, *counts})))
+
+    def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
+        """Put live tokens on the links chosen; a join hears of each link once."""
+        tally = self.mark((node.id, 1))
+        for target, live in counts.items():
+            if not (target in node.joins and target in tally.chosen):
+                self.wave.append(Token(target, live, settled, key, node.loop))
+        if counts and not settled:
+            self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
+
+    def settle_node(self, node: Node, tally: Mark) -> None:
+        """Settle the links of a node once every link to it is settled and all its runs have ended."""
+        if node.heeds and tally.dead == node.indegree and tally.ended == tally.runs:
+            self.later(tally, Intent.SETTLE)
+
+    def settle_links(self, node: Node, counts: Container[int] = ()) -> None:
+        for target in self.unchosen(node, counts):
+            self.wave.extend(Token(lost, 0) for lost in node.beyond.get(target, (target,)))
+
+    def unchosen(self, node: Node, counts: Container[int] = ()) -> list[int]:
+        """Return the nodes that have to be told that this one did not choose them."""
+        chosen = self.mark((node.id, 1)).chosen
+        told = [to for to in node.heeds if to in chosen and (to in node.joins or to in node.beyond)]
+        return [target for target in node.heeds if target not in counts and target not in told]
+
+    # -- a run is to be run again -------------------------------------------------------------------------------------
+
+    def reopen(self, node: Node, mark: Mark) -> Mark:
+        """Take back what the end of a run has come to, so that it may end once more."""
+        self.cancelled -= mark.state is TaskState.CANCELLED
+        self.unhandled -= mark.unhandled
+        mark = self.save(replace(mark, unhandled=False, told=0))
+        tally = self.mark((node.id, 1))
+        if node.loop is not None:
+            self.count_loop(node.loop, live=1)
+            self.reopen_loop(node.loop)
+        elif node.repeats:
+            self.withdraw_links(node, closed=tally.dead == node.indegree and tally.ended == tally.runs)
+            self.save(replace(self.mark((node.id, 1)), ended=tally.ended - 1))
+        else:
+            self.withdraw_links(node, closed=tally.ended > 0)
+            self.save(replace(self.mark((node.id, 1)), ended=0))
+        return self.mark(mark.key)
+
+    def reopen_loop(self, loop: int) -> None:
+        tally = self.loop_tally(loop)
+        if tally.closed:
+            self.save(replace(self.mark((loop, 1)), loop=replace(tally, closed=False)))
+            self.tell_exits(self.nodes[loop], Errand.WITHDRAW)
+
+    def withdraw(self, node: Node, tally: Mark) -> None:
+        """Take back a dead verdict that a node was told, and what the node itself has told because of it."""
+        if node.loop is not None:
+            self.count_loop(node.loop, dead=-1)
+            self.reopen_loop(node.loop)
+            return
+        closed = tally.dead == node.indegree and (node.join is not None or tally.ended == tally.runs)
+        tally = self.save(replace(tally, dead=tally.dead - 1))
+        if node.join is not None and tally.runs and not tally.attempt and tally.state is TaskState.FAILURE:
+            state = st.next_task_state(tally.state, TaskEvent.RERUN)
+            closed = tally.ended > 0
+            self.unhandled -= tally.unhandled
+            self.save(replace(tally, state=state, info=None, runs=0, ended=0, unhandled=False, finished_at=None))
+        self.withdraw_links(node, closed)
+
+    def withdraw_links(self, node: Node, closed: bool) -> None:
+        if closed:
+            for target in self.unchosen(node):
+                lost = node.beyond.get(target, (target,))
+                self.wave.extend(Token(to, 0, errand=Errand.WITHDRAW) for to in lost)

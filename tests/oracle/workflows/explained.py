@@ -1,0 +1,146 @@
+"""Differences that are meant: each a predicate over a job, both outcomes and what differs, with its reason."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from lazyengine.compilers.workflow import compile_definition
+from lazyengine.errors import LazyEngineError
+
+Job = dict[str, Any]
+Outcome = dict[str, Any]
+Predicate = Callable[[Job, Outcome, Outcome, list[str]], bool]
+NOT_SERVED = ("not supported yet", "not served")
+PARTIAL = re.compile(r"join: *['\"]?(one|\d)")
+PAUSE = re.compile(r"\bpause\b|pause-before")
+END = re.compile(r"\b(fail|succeed)\b")
+
+
+def not_served(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return any(words in ours.get("refused", "") for words in NOT_SERVED)
+
+
+def refused_by_mistral(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Accepted by ours: fail(msg="m") without a blank inside."""
+    return "refused" in theirs and bool(re.search(r"\b(fail|succeed|pause)\(msg=", job["definition"]))
+
+
+def wrong_parameters(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return theirs.get("state") == "ERROR" and "has no parameter" in ours.get("refused", "")
+
+
+def hangs(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return theirs.get("state") in ("RUNNING", "PAUSED") and ours["state"] != "RUNNING" and paused(job)
+
+
+def paused(job: Job) -> bool:
+    steered = any(step in ("pause", "resume") for _, step in job["script"].get("steer", ()))
+    return steered or bool(PAUSE.search(job["definition"]))
+
+
+def partial_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return bool(PARTIAL.search(job["definition"]))
+
+
+def backlog_forgets_joins(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """It runs where ours finds it lost, or runs once for each trigger."""
+    counted = Counter(task["name"] for task in theirs.get("tasks", ()) if task.get("runs"))
+    lost = {task["name"] for task in ours.get("tasks", ()) if task.get("runs") == 0 and task["state"] == "FAILURE"}
+    joins = {name for body in yaml.safe_load(job["definition"]).values() for name in joins_of(body)}
+    return paused(job) and bool(counted.keys() & lost or {name for name in joins if counted[name] > 1})
+
+
+def paused_error(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return paused(job) and "Cannot evaluate" in (ours.get("info") or "")
+
+
+def join_twice(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Its inbound task runs twice; rows of the join itself have to be among what differs."""
+    joins = {name for body in yaml.safe_load(job["definition"]).values() for name in joins_of(body)}
+    counted = Counter(task["name"] for task in theirs.get("tasks", ()))
+    several = any(count > 1 and name not in joins for name, count in counted.items())
+    return several and any(f'["{name}"' in row for row in found for name in joins)
+
+
+def joins_of(workflow: Any) -> set[str]:
+    tasks = workflow.get("tasks", {}) if isinstance(workflow, dict) else {}
+    return {name for name, task in tasks.items() if task and "join" in task}
+
+
+def goes_on_after_the_end(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    cancelled = any(step == "cancel" for _, step in job["script"].get("steer", ()))
+    ended = bool(END.search(job["definition"])) or cancelled
+    return ended and ours.get("state") != "RUNNING" and all(row.startswith("task:") for row in found)
+
+
+def lost_at_once(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Of the execution it changes at most the output, and nothing where nothing else ends it."""
+    rows = [row for row in found if not row.startswith("output")]
+    return bool(rows) and all(row.startswith("task: only") and '"FAILURE", 0' in row for row in rows)
+
+
+def dictionary_in_global(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return bool(re.search(r"global:\n( +)[\w-]+:\n\1 +\w+:", job["definition"]))
+
+
+def runs_of_one_task(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    counted = Counter(task["name"] for task in ours.get("tasks", ()))
+    return max(counted.values(), default=0) > 1 and (paused(job) or all(row.startswith("output") for row in found))
+
+
+def joins_in_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """The rule of a join in a loop is ours."""
+    try:
+        _, nodes = compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)
+    except LazyEngineError:
+        return False
+    return any(node.join is not None and node.loop is not None for node in nodes)
+
+
+EXPLAINED: dict[str, tuple[Predicate, str]] = {
+    "not served": (not_served, "ours says so, with name and place"),
+    "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
+    "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
+    "wrong parameters": (wrong_parameters, "ours refuses at the start what Mistral fails with"),
+    "hangs": (hangs, "Mistral loses a join, or the check for the end, when tasks end while it is paused"),
+    "partial join": (partial_join, "a join of one or N runs once, whatever comes later, with what was there"),
+    "paused error": (paused_error, "in Mistral a failing expression does not end an execution that is paused"),
+    "join twice": (join_twice, "a join runs once: Mistral runs it again when an inbound task ran again"),
+    "backlog": (backlog_forgets_joins, "Mistral's backlog forgets that a task behind a pause is a join, and runs it"),
+    "after the end": (goes_on_after_the_end, "final is final: Mistral goes on with tasks that it had created"),
+    "lost at once": (lost_at_once, "ours tells that a join is lost at once, Mistral a job later, if at all"),
+    "dictionary": (dictionary_in_global, "Mistral does not save what a global merges into a dictionary that is there"),
+    "runs of one task": (runs_of_one_task, "equally often published by two runs of one task: Mistral has no rule"),
+}
+
+
+def told_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
+    return lost and all(row.startswith("output") for row in found)
+
+
+def env_is_not_evaluated(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return any("<%" in str(value) or "{{" in str(value) for value in (job["params"].get("env") or {}).values())
+
+
+def empty_spec(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return "'spec': {" in " ".join(found) or '"spec": {' in " ".join(found) or ".spec." in job["definition"]
+
+
+OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {
+    "told a lost join": (told_a_lost_join, "what a task published that chose a join which is lost already is dropped"),
+    "env": (env_is_not_evaluated, "expressions in params.env are not evaluated"),
+    "spec": (empty_spec, "task().spec and execution().spec are empty"),
+}
+"""Faults of ours, to be taken out of here when they are mended."""
+
+
+def explain(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> str | None:
+    """Return the name of the first explanation that fits."""
+    for name, (fits, _) in (EXPLAINED | OURS_TO_MEND).items():
+        if fits(job, theirs, ours, found):
+            return name
+    return None
