@@ -111,11 +111,7 @@ def wake(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Dec
     """
     work = Telling(slice, now, host)
     work.generation += 1
-    node, mark = slice.nodes[key[0]], slice.marks[key]
-    try:
-        work.wake(node, mark)
-    except Refused as refused:
-        work.refuse(node, work.mark(key), str(refused))
+    work.wake(slice.nodes[key[0]], slice.marks[key])
     return work.decide()
 
 

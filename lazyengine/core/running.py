@@ -45,7 +45,6 @@ class Running(Books):
 
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do now what is to be done for the mark, if the execution is running and the budget lasts."""
-        raise NotImplementedError
 
     def closing(self, node: Node, key: Key) -> None:
         """Note that a run ends the execution as it fails."""
@@ -131,7 +130,8 @@ class Running(Books):
         :raises Refused: one of them cannot be evaluated
         """
         assert mark.items is not None
-        failed = [m.key for m in self.before.values() if m.key[:2] == mark.key and m.state in BROKEN]
+        items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
+        failed = [one.key for one in items_of if one.state in BROKEN]
         state = st.next_task_state(mark.state, TaskEvent.START)
         done = mark.items.done - len(failed)
         items = replace(mark.items, done=done, failed=0, cancelled=0)

@@ -25,18 +25,6 @@ DEFINITIONS = {
     "transition with a broken condition": {"w": {"tasks": {"a": {"on-success": [{"b": "<% $. %>"}]}, "b": {}}}},
     "loop of one": {"w": {"tasks": {"a": {"on-success": "a"}}}},
     "loop of two": {"w": {"tasks": {"a": {"on-success": "b"}, "b": {"on-success": "a"}}}},
-    "loop behind a start": {
-        "w": {"tasks": {"s": {"on-success": "a"}, "a": {"on-success": "b"}, "b": {"on-error": "a"}}}
-    },
-    "loop of joins": {
-        "w": {
-            "tasks": {
-                "s": {"on-success": ["a", "b"]},
-                "a": {"join": "all", "on-success": "b"},
-                "b": {"join": "all", "on-success": "a"},
-            }
-        }
-    },
     "join of nothing": {"w": {"tasks": {"a": {"join": "all"}}}},
     "join of more than there are": {"w": {"tasks": {"a": {"on-success": "b"}, "b": {"join": 2}}}},
     "join of -1": {"w": {"tasks": {"a": {"on-success": "b"}, "b": {"join": -1}}}},
