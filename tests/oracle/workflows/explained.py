@@ -100,8 +100,27 @@ def joins_in_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) 
     return any(node.join is not None and node.loop is not None for node in nodes)
 
 
+def waits_behind_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Mistral never notices that a join behind a loop is lost; ours fails it once the loop has come to rest."""
+    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
+    return theirs.get("state") == "RUNNING" and lost and has_loop(job)
+
+
+def has_loop(job: Job) -> bool:
+    try:
+        _, nodes = compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)
+    except LazyEngineError:
+        return False
+    left = {node.id: {edge.to for edge in node.edges if isinstance(edge.to, int)} for node in nodes}
+    while ends := [id for id, targets in left.items() if not targets & left.keys()]:
+        for id in ends:
+            del left[id]
+    return bool(left)
+
+
 EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
+    "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
     "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
     "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
     "wrong parameters": (wrong_parameters, "ours refuses at the start what Mistral fails with"),

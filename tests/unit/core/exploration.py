@@ -23,7 +23,9 @@ NAMES = "abcde"
 Links = tuple[tuple[On, ...], ...]
 
 EDGES: Links = ((On.SUCCESS,), (On.ERROR,), (On.COMPLETE,))
-MULTI_EDGES: Links = EDGES + tuple(several for size in (2, 3) for several in combinations(On, size))
+MULTI_EDGES: Links = EDGES + tuple(
+    several for size in (2, 3) for several in combinations((On.SUCCESS, On.ERROR, On.COMPLETE), size)
+)
 
 Labels = tuple[int, ...]
 """For each pair of nodes (u, v), u < v, in the order of `combinations`: 0 for no edge, else 1 + place of the link."""
