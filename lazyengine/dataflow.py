@@ -171,7 +171,8 @@ class DataFlow(Host):
     def end(self, node: Node, mark: Mark) -> None:
         key = (mark.node, mark.iteration)
         self.ended[key] = node, mark
-        self._publish(node, mark, node.publish.get(mark.state, {}))
+        if scopes := node.publish.get(mark.state):
+            self._publish(node, mark, scopes)
         if not node.policy.keep_result and mark.outcome:
             self.ended[key] = node, replace(mark, outcome=replace(mark.outcome, result=None))
 

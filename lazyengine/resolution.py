@@ -16,14 +16,12 @@ from lazyengine.core.state import (
     Event,
     EventKind,
     ExecutionState,
-    Failure,
     Header,
     Mark,
-    Outcome,
     TaskState,
 )
 from lazyengine.dataflow import DataFlow
-from lazyengine.db.rows import mark_of
+from lazyengine.db.rows import mark_of, outcome_of
 from lazyengine.db.store import Store
 from lazyengine.records import Assignment, ExecutionStatus
 
@@ -141,9 +139,8 @@ class Resolution:
         if mark is None or mark.alarm_at is None or mark.alarm_at > self.now:
             return
         if mark.ending is not None:
-            row = self.store.outcome_at(self.execution_id, key)
-            failure = Failure(**row.failure) if row.failure else None
-            self.marks[key] = replace(mark, outcome=Outcome(mark.ending, row.result, failure))
+            kept = outcome_of(self.store.outcome_at(self.execution_id, key))
+            self.marks[key] = replace(mark, outcome=replace(kept, state=mark.ending))
         self.load_nodes([key[0]])
         self.load_run(self.nodes[key[0]])
         self.follow(resolve.wake(self.slice(), key, self.now, self.flow))

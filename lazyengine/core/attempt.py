@@ -4,7 +4,6 @@ The fencing key of an answer is (execution, node, iteration, attempt): what is n
 nothing.  The rules are asked in the order in which they stand; the first that applies decides.
 """
 
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -66,8 +65,3 @@ def truth(host: Host, node: Node, key: Key, what: str, value: Any) -> bool:
     if not isinstance(found, bool):
         raise Refused(f"{what} is true or false, not {found!r:.100}")
     return found
-
-
-def moment(now: datetime, seconds: float) -> datetime:
-    """Return when it is so many seconds later."""
-    return now + timedelta(seconds=seconds)

@@ -13,9 +13,10 @@ Theory of operation:
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from lazyengine.core import state as st
-from lazyengine.core.attempt import moment, number, truth
+from lazyengine.core.attempt import number, truth
 from lazyengine.core.books import Books
 from lazyengine.core.graph import Key, Node, Retry
 from lazyengine.core.host import Refused
@@ -75,7 +76,7 @@ class Running(Books):
             number(self.host, node, key, "retry count", policy.retry.count, whole=True)
             number(self.host, node, key, "retry delay", policy.retry.delay_seconds)
         if seconds:
-            mark = replace(mark, deadline_at=moment(self.now, seconds))
+            mark = replace(mark, deadline_at=self.now + timedelta(seconds=seconds))
         if pause and not self.is_over:
             self.put_off(replace(mark, info="Set by 'pause-before' policy"))
             if self.is_running():
@@ -96,7 +97,6 @@ class Running(Books):
         state = st.next_task_state(mark.state, TaskEvent.START)
         begun = mark.started_at or self.now
         new = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=begun, finished_at=None)
-        outcome: Outcome | None = None
         try:
             if node.items:
                 self.spread(node, new)
@@ -222,7 +222,7 @@ class Running(Books):
             mark = self.delay(mark, wait, f"Delayed by 'wait-after' policy [delay={wait:g}]")
             self.save(replace(mark, finished_event=self.event_count))
         else:
-            self.end(node, replace(mark, ending=None), st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+            self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
 
     def end(self, node: Node, was: Mark, event: TaskEvent, outcome: Outcome) -> None:
         mark = self.save(self.ended(was, event, outcome))

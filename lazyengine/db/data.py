@@ -14,7 +14,7 @@ from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_TASK_STATES, WHOLE, Outcome
 from lazyengine.db import tables as t
 from lazyengine.db.rows import context_from_json, outcome_of
-from lazyengine.db.store import batches
+from lazyengine.db.store import batches, named
 from lazyengine.db.types import to_json
 
 LONGEST_INLINE = 100
@@ -93,17 +93,8 @@ def read_inputs(connection: Connection, execution_id: str, keys: Iterable[Key]) 
 
 def read_who(connection: Connection, execution_id: str, key: Key) -> tuple[str | None, str]:
     """Return the action and the target of a run or an item."""
-    row = connection.execute(select(_mark.action, _mark.target).where(*_named(execution_id, key))).one()
+    row = connection.execute(select(_mark.action, _mark.target).where(*named(execution_id, key))).one()
     return row.action, row.target
-
-
-def _named(execution_id: str, key: Key) -> tuple[Any, ...]:
-    return (
-        _mark.execution_id == execution_id,
-        _mark.node_id == key[0],
-        _mark.iteration == key[1],
-        _mark.item == (key[2] if len(key) > 2 else WHOLE),
-    )
 
 
 def read_published(connection: Connection, execution_id: str, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
@@ -129,7 +120,7 @@ def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key],
     found: dict[Key, Any] = {}
     for key in keys:
         row = connection.execute(
-            select(column.label("body")).where(*_named(execution_id, key), column.is_not(None))
+            select(column.label("body")).where(*named(execution_id, key), column.is_not(None))
         ).first()
         if row is not None:
             found[key] = row.body

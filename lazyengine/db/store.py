@@ -225,10 +225,8 @@ class Store:
 
     def item_mark(self, execution_id: str, key: Key) -> Row[Any] | None:
         """Return the row of one item of a run."""
-        where = (_mark.node_id == key[0], _mark.iteration == key[1], _mark.item == key[2])
-        found: Row[Any] | None = self.connection.execute(
-            select(*SMALL_MARK).where(_mark.execution_id == execution_id, *where)
-        ).first()
+        statement = select(*SMALL_MARK).where(*named(execution_id, key))
+        found: Row[Any] | None = self.connection.execute(statement).first()
         return found
 
     def alarms(self, now: datetime, limit: int) -> list[tuple[str, str, Key]]:
@@ -244,9 +242,7 @@ class Store:
 
     def outcome_at(self, execution_id: str, key: Key) -> Row[Any]:
         """Return the result and the failure that a run waits with."""
-        where = (_mark.node_id == key[0], _mark.iteration == key[1], _mark.item == WHOLE)
-        columns = (_mark.ending, _mark.result, _mark.failure)
-        statement = select(*columns).where(_mark.execution_id == execution_id, *where)
+        statement = select(_mark.state, _mark.result, _mark.failure).where(*named(execution_id, key))
         return self.connection.execute(statement).one()  # type: ignore[return-value]
 
     def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Row[Any]]:
@@ -351,12 +347,19 @@ class Store:
         return [(row.owner, row.id) for row in rows]
 
 
-def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
+def named(execution_id: str, key: Key) -> tuple[Any, ...]:
+    """Return what a mark is found by: that of a run, or of an item."""
     return (
         _mark.execution_id == execution_id,
-        _mark.node_id == mark.node,
-        _mark.iteration == mark.iteration,
-        _mark.item == mark.item,
+        _mark.node_id == key[0],
+        _mark.iteration == key[1],
+        _mark.item == (key[2] if len(key) > 2 else WHOLE),
+    )
+
+
+def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
+    return (
+        *named(execution_id, mark.key),
         _mark.attempt == mark.attempt,
         _mark.state == TaskState.RUNNING,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from lazyengine.compilers.workflow import compile_definition
+from lazyengine.core.graph import Node
 from lazyengine.errors import LazyEngineError
 
 Job = dict[str, Any]
@@ -91,13 +92,17 @@ def runs_of_one_task(job: Job, theirs: Outcome, ours: Outcome, found: list[str])
     return max(counted.values(), default=0) > 1 and (paused(job) or all(row.startswith("output") for row in found))
 
 
+def nodes_of(job: Job) -> list[Node]:
+    """Return the nodes of a job's workflow, or none where ours refuses it."""
+    try:
+        return compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)[1]
+    except LazyEngineError:
+        return []
+
+
 def joins_in_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
     """The rule of a join in a loop is ours."""
-    try:
-        _, nodes = compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)
-    except LazyEngineError:
-        return False
-    return any(node.join is not None and node.loop is not None for node in nodes)
+    return any(node.join is not None and node.loop is not None for node in nodes_of(job))
 
 
 def waits_behind_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
@@ -107,11 +112,7 @@ def waits_behind_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[st
 
 
 def has_loop(job: Job) -> bool:
-    try:
-        _, nodes = compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)
-    except LazyEngineError:
-        return False
-    left = {node.id: {edge.to for edge in node.edges if isinstance(edge.to, int)} for node in nodes}
+    left = {node.id: {edge.to for edge in node.edges if isinstance(edge.to, int)} for node in nodes_of(job)}
     while ends := [id for id, targets in left.items() if not targets & left.keys()]:
         for id in ends:
             del left[id]
