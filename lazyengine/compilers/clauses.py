@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from lazyengine.compilers.calls import CallError, parse_call
-from lazyengine.compilers.expressions import compile_template
+from lazyengine.compilers.expressions import compile_inside, compile_template
 from lazyengine.compilers.expressions.scan import languages
 from lazyengine.compilers.faults import Faults, Path, check_keys, kind, shown
 from lazyengine.compilers.names import is_storable
@@ -166,12 +166,6 @@ class Clauses:
         elif message is not None and not (len(message) <= INFO_LENGTH and is_storable(message)):
             self.faults.add(path, f"a message has at most {INFO_LENGTH} characters, no NUL and no lone surrogates")
         else:
-            self.check_message(path, message)
+            compile_inside(self.faults, path, message)
             return [Edge(on, COMMANDS[name], guard, message)]
         return []
-
-    def check_message(self, path: Path, message: str | None) -> None:
-        faults = self.faults.inside()
-        compile_template(faults, (), message)
-        for fault in faults.found:
-            self.faults.add(path, fault.message)

@@ -12,7 +12,7 @@ from lazyengine.compilers.adhoc import Actions, check_inline
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.clauses import CLAUSES, PUBLISHERS, Clauses
 from lazyengine.compilers.contents import check_about
-from lazyengine.compilers.expressions import compile_template
+from lazyengine.compilers.expressions import compile_inside, compile_template
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, kind, shown
 from lazyengine.compilers.literals import has_expression, is_expression
 from lazyengine.compilers.names import check_name
@@ -149,10 +149,7 @@ class Tasks:
         if not check_name(self.faults, path, name, what):
             return False
         if has_expression(name):
-            inner = self.faults.inside()
-            compile_template(inner, (), name)
-            for fault in inner.found:
-                self.faults.add(path, fault.message)
+            compile_inside(self.faults, path, name)
         return True
 
     def check_pure(self, path: Path, action: str, parameters: dict[str, Any]) -> None:
@@ -195,10 +192,7 @@ class Tasks:
                 return []
         elif not is_expression(text):
             self.faults.add(path, f"behind 'in' stands an expression or a JSON list, not {shown(text)}")
-        inner = self.faults.inside()
-        compile_template(inner, (), values)
-        for fault in inner.found:
-            self.faults.add(path, fault.message)
+        compile_inside(self.faults, path, values)
         return values
 
     def read_target(self, path: Path, spec: dict[str, Any]) -> str:

@@ -2,7 +2,13 @@
 
 from lazyengine.compilers.expressions.evaluator import EvaluationError, Evaluator
 from lazyengine.compilers.expressions.reads import EVERYTHING, NOTHING, Reads
-from lazyengine.compilers.expressions.template import ExpressionInvalid, Template, compile_template, load_template
+from lazyengine.compilers.expressions.template import (
+    ExpressionInvalid,
+    Template,
+    compile_inside,
+    compile_template,
+    load_template,
+)
 from lazyengine.compilers.expressions.view import View
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "Reads",
     "Template",
     "View",
+    "compile_inside",
     "compile_template",
     "load_template",
 ]

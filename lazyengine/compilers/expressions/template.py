@@ -68,6 +68,14 @@ def compile_template(faults: Faults, path: Path, value: Any) -> Template:
     return Template(value, tuple(texts), merged(text.reads for _, text in texts) if texts else NOTHING)
 
 
+def compile_inside(faults: Faults, path: Path, value: Any) -> None:
+    """Compile a value that stands inside one string: its faults are all at the place of that string."""
+    inner = faults.inside()
+    compile_template(inner, (), value)
+    for fault in inner.found:
+        faults.add(path, fault.message)
+
+
 def load_template(value: Any) -> Template:
     """Compile a value that was compiled before without a fault, such as one that was stored.
 
