@@ -6,6 +6,7 @@ Sources: Mistral's `workflow/data_flow.py` (what a task sees, in which order) an
 join sees: the runs that chose it).
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,11 +27,15 @@ from lazyengine.records import Execution, RunData
 from lazyengine.views import Row, execution_view, task_view
 
 MOST_ITEMS = 100_000
+LONGEST_NAME = 255
 
 
 class DataFlow(Host):
     """
     :param has_data: whether anything in the graph publishes, so that runs have contexts at all
+
+    `calls` are runs and items that have begun and whose work is a workflow that is still to be started; `children` are
+    the executions that were.
     """
 
     def __init__(self, store: Store, execution_id: str, graph_id: int, has_data: bool, evaluator: Evaluator) -> None:
@@ -42,6 +47,8 @@ class DataFlow(Host):
         self.actions: dict[Key, str] = {}
         self.targets: dict[Key, str] = {}
         self.ended: dict[Key, tuple[Node, Mark]] = {}
+        self.calls: deque[tuple[Node, Key]] = deque()
+        self.children: dict[Key, str] = {}
         self._final: Context | None = None
         self._final_changed = False
         self._values: dict[str, Any] = {}
@@ -92,7 +99,7 @@ class DataFlow(Host):
 
     def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
         """Evaluate the input, the action and the target of every item, in one go."""
-        template = load_template([node.input, node.action, node.target])
+        template = load_template([node.input, _work(node), node.target])
         if not template.has_expressions:
             return
         view = self._view(template.reads, node, key, EMPTY)
@@ -110,18 +117,22 @@ class DataFlow(Host):
         given, action, target = found
         if not isinstance(given, dict):
             raise Refused(f"the input is an object, not {to_json(given):.100}")
-        if not isinstance(action, str | None) or not isinstance(target, str) or len(target) > 255:
-            raise Refused(f"an action and a target are names, not {to_json([action, target]):.100}")
+        named = (action, target) if action is not None or node.workflow else (target,)
+        if any(not isinstance(name, str) or len(name) > LONGEST_NAME for name in named):
+            raise Refused(f"the names of what to run and of its target are strings, not {to_json([*named]):.100}")
         self.inputs[key] = given
-        if action != node.action:
+        if action != _work(node):
             self.actions[key] = action or "std.noop"
         if target != node.target:
             self.targets[key] = target
 
     def run(self, node: Node, key: Key) -> Outcome | None:
-        template = load_template([node.input, node.action, node.target])
+        template = load_template([node.input, _work(node), node.target])
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
+        if node.workflow:
+            self.calls.append((node, key))
+            return None
         action = self.actions.get(key, node.action)
         given = self.input_of(node, key)
         if node.adhoc:
@@ -310,7 +321,7 @@ class DataFlow(Host):
             columns["final_context"] = context_to_json(self._final)
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)
-        keys = {*self.contexts, *self.inputs, *self.published}
+        keys = {*self.contexts, *self.inputs, *self.published, *self.children}
         return {
             key: RunData(
                 self.contexts.get(key),
@@ -318,6 +329,7 @@ class DataFlow(Host):
                 self.published.get(key),
                 self.actions.get(key),
                 self.targets.get(key),
+                self.children.get(key),
             )
             for key in keys
         }
@@ -341,18 +353,22 @@ class DataFlow(Host):
         return RunData(None, self.input_of(node, key), self.published.get(key))
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
-        """Return the action and the target of a run or an item that was handed out."""
-        if key not in self.inputs and load_template([node.action, node.target]).has_expressions:
+        """Return the action (or the workflow) and the target of a run or an item that has begun."""
+        if key not in self.inputs and load_template([_work(node), node.target]).has_expressions:
             return data.read_who(self.store.connection, self.execution_id, key)
-        action = self.actions.get(key, node.action)
+        action = self.actions.get(key, _work(node))
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
     def input_of(self, node: Node, key: Key) -> dict[str, Any]:
         """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+        evaluated = node.adhoc or load_template([node.input, _work(node), node.target]).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
         return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
+
+
+def _work(node: Node) -> str | None:
+    return node.workflow or node.action
 
 
 def _item_result(outcome: Outcome | None) -> Any:
