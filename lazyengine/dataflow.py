@@ -24,7 +24,7 @@ from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
 from lazyengine.errors import InputInvalid
 from lazyengine.records import Execution, RunData
-from lazyengine.views import Row, execution_view, task_view
+from lazyengine.views import Row, execution_view, family_view, task_view
 
 MOST_ITEMS = 100_000
 LONGEST_NAME = 255
@@ -38,9 +38,8 @@ class DataFlow(Host):
     the executions that were.
     """
 
-    def __init__(self, store: Store, execution_id: str, graph_id: int, has_data: bool, evaluator: Evaluator) -> None:
-        self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
-        self.has_data, self.evaluator = has_data, evaluator
+    def __init__(self, store: Store, execution_id: str, has_data: bool, evaluator: Evaluator) -> None:
+        self.store, self.execution_id, self.has_data, self.evaluator = store, execution_id, has_data, evaluator
         self.contexts: dict[Key, Context] = {}
         self.inputs: dict[Key, dict[str, Any]] = {}
         self.published: dict[Key, dict[str, Any]] = {}
@@ -249,15 +248,19 @@ class DataFlow(Host):
     def _view(self, reads: Reads, node: Node | None, key: Key | None, context: Context) -> View:
         row = self._load_execution()
         context = self.context_of(key) if key and context is EMPTY else context
-        tasks = self._tasks(reads)
+        root_id = row.root_id or self.execution_id
+        family = data.read_family(self.store.connection, root_id) if reads.executions else []
+        tasks = self._tasks(reads, [one.id for one in family] or [self.execution_id])
+        own = [task for task in tasks if task["workflow_execution_id"] == self.execution_id]
         return View(
             variables=self.variables(reads.variables, context),
             env=row.params.get("env", {}),
             globals=self._variables,
             execution=execution_view(row),
             task=self._current(reads, node, key) if node and key else None,
-            tasks={task["name"]: task for task in tasks},
+            tasks={task["name"]: task for task in own},
             task_list=tasks,
+            executions=[family_view(one) for one in family],
         )
 
     def variables(self, names: frozenset[str] | None, context: Context) -> dict[str, Any]:
@@ -285,27 +288,27 @@ class DataFlow(Host):
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, [node.name])
+        rows = data.read_task_data(self.store.connection, [self.execution_id], [node.name])
         return next((task_view(self.execution_id, row) for row in rows if row.iteration == key[1]), view)
 
-    def _tasks(self, reads: Reads) -> list[dict[str, Any]]:
+    def _tasks(self, reads: Reads, execution_ids: list[str]) -> list[dict[str, Any]]:
         """Every run that is read, as saved and as this transaction left it."""
         if not reads.task_list and reads.tasks is not None and not reads.tasks:
             return []
         names = None if reads.task_list else reads.tasks
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names)
-        views: dict[Key, Any] = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
-        views |= {
-            key: self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names
-        }
-        return list(views.values())
+        rows = data.read_task_data(
+            self.store.connection, execution_ids if names is None else [self.execution_id], names
+        )
+        views = [task_view(row.execution_id, row) for row in rows]
+        views += [self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names]
+        return list({view["id"]: view for view in views}.values())
 
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
         row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
-            self.published.get(key), mark.started_at, mark.finished_at,
+            self.published.get(key), mark.started_at, mark.finished_at, bool(node.workflow),
         )  # fmt: skip
         return task_view(self.execution_id, row)
 

@@ -77,7 +77,7 @@ class Nesting:
 
     def _resolution(self, identity: Identity, header: Header) -> Resolution:
         budget = self.settings.steps_per_transaction
-        flow = DataFlow(self.store, identity.id, identity.graph_id, identity.has_data, self.evaluator)
+        flow = DataFlow(self.store, identity.id, identity.has_data, self.evaluator)
         return Resolution(self.store, identity, header, self.now, budget, flow, self._start_child)
 
     # -- start --------------------------------------------------------------------------------------------------------

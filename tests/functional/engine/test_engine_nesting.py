@@ -210,6 +210,30 @@ def test_it_is_found_when_its_definition_is_not_stored_any_more(engine: Engine) 
     assert states(engine, id) == ["SUCCESS"]
 
 
+def test_expressions_see_the_whole_tree(engine: Engine) -> None:
+    found = {
+        "ids": "<% executions().id %>",
+        "above": "<% executions(id => $.top).task_execution_id %>",
+        "below": "<% executions(rootExecutionId => $.top).where($.state = SUCCESS).workflow_name %>",
+        "tasks": "<% tasks($.top, true).select([$.name, $.type, $.state]) %>",
+        "flat": "<% tasks($.top, true, SUCCESS, true).name %>",
+        "own": "<% task(b) = null %>",
+    }
+    publish = {"top": "<% execution().id %>", "root": "<% execution().root_execution_id %>"}
+    w = {"output": found, "tasks": {"a": {"workflow": "v", "publish": publish}}}
+    id = nest(engine, {"w": w, "v": {"b": None}})
+    lower = child(engine, id)
+    done(engine, lower, "b")
+    assert engine.get_execution(OWNER, id).output == {
+        "ids": [id, lower],
+        "above": [None],
+        "below": ["v"],
+        "tasks": [["a", "WORKFLOW", "SUCCESS"], ["b", "ACTION", "SUCCESS"]],
+        "flat": ["b"],
+        "own": True,
+    }
+
+
 # -- items, retries, time ---------------------------------------------------------------------------------------------
 
 
