@@ -84,6 +84,15 @@ workflow = Table(
     **MYSQL,
 )
 
+workflow_tag = Table(
+    "workflow_tag",
+    metadata,
+    Column("workflow_id", ForeignKey("workflow.id"), primary_key=True),
+    Column("tag", Name, primary_key=True),
+    Index(None, "tag", "workflow_id"),
+    **MYSQL,
+)
+
 execution = Table(
     "execution",
     metadata,
