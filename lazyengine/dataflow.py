@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lazyengine.compilers.expressions import EvaluationError, Evaluator, Reads, Template, View, load_template
+from lazyengine.compilers.expressions import (
+    EvaluationError,
+    Evaluator,
+    Reads,
+    Template,
+    View,
+    compile_template,
+    load_template,
+)
+from lazyengine.compilers.faults import Faults
 from lazyengine.core import context as contexts
 from lazyengine.core.actions import PURE_PARAMETERS, pure_outcome
 from lazyengine.core.context import EMPTY, Context, Slot
@@ -371,8 +380,24 @@ def variables_at_start(evaluator: Evaluator, graph: Graph, execution: Execution)
     return _evaluated(evaluator, graph, "vars", graph.vars, view)
 
 
+def params_at_start(evaluator: Evaluator, graph: Graph, execution_id: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with `env` evaluated over itself as it was given (Mistral: `_get_environment`).
+
+    :raises InputInvalid: it cannot be evaluated
+    """
+    env = params.get("env")
+    if not env or not params.get("evaluate_env", True):
+        return params
+    view = View(env=env, execution={"id": execution_id})
+    return {**params, "env": _evaluated(evaluator, graph, "env", env, view)}
+
+
 def _evaluated(evaluator: Evaluator, graph: Graph, what: str, value: dict[str, Any], view: View) -> dict[str, Any]:
-    template = load_template(value)
+    faults = Faults()
+    template = compile_template(faults, (), value)
+    if faults.found:
+        reason = f"{what} cannot be evaluated: {faults.found[0].message} (at {faults.found[0].path})"
+        raise InputInvalid(workflow=graph.workflow, reason=reason)
     if not template.has_expressions:
         return value
     try:

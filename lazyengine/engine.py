@@ -16,7 +16,7 @@ from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core import resolve
 from lazyengine.core.graph import Graph, Key
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState, Header
-from lazyengine.dataflow import DataFlow, variables_at_start
+from lazyengine.dataflow import DataFlow, params_at_start, variables_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
@@ -129,7 +129,7 @@ class Engine(Workflows):
             definition_digest=digest,
             state=ExecutionState.RUNNING,
             info=None,
-            params=start.params,
+            params=params_at_start(self.evaluator, graph, execution_id, start.params),
             description=start.description,
             tags=start.tags,
             created_at=now,

@@ -134,6 +134,34 @@ def test_results_of_other_tasks(engine: Engine) -> None:
     assert engine.get_task(OWNER, id, "c").result == ["r-7", "SUCCESS", None]
 
 
+def test_the_environment_is_evaluated_at_the_start(engine: Engine) -> None:
+    """Over itself as it was given, once; `evaluate_env` leaves it alone (Mistral: `_get_environment`)."""
+    env = {"a": 1, "b": "<% env().a + 1 %>", "c": {"d": ["{{ env().b }}", "{{ _.__env.a }}"]}, "id": "<% uuid() %>"}
+    tasks = {"t": echo("<% [env().b, env().c.d, env().id] %>"), "u": echo("<% env().id %>")}
+
+    def run(**params: Any) -> tuple[dict[str, Any], list[Any]]:
+        wish = Start({"w": {"tasks": tasks}}, "digest", id=new_id(), params=params)
+        execution = engine.start_execution(OWNER, wish).execution
+        assert engine.start_execution(OWNER, wish).execution == execution
+        return execution.params, [engine.get_task(OWNER, execution.id, name).result for name in tasks]
+
+    params, (found, id) = run(env=env)
+    assert params == {"env": {"a": 1, "b": 2, "c": {"d": ["<% env().a + 1 %>", 1]}, "id": id}}
+    assert found == [2, ["<% env().a + 1 %>", 1], id]
+    assert run(env=env, evaluate_env=False) == (
+        {"env": env, "evaluate_env": False},
+        [[env["b"], env["c"]["d"], env["id"]], env["id"]],
+    )
+
+
+@pytest.mark.parametrize("value", ["<% $.x %>", "<% env().y %>", "{{ 1 / 0 }}", "<% 1 + %>", "<% task().name %>"])
+def test_an_environment_that_cannot_be_evaluated_is_refused(engine: Engine, value: str) -> None:
+    """No variable is there yet, and no task."""
+    wish = Start({"w": {"input": ["x"], "tasks": {"t": None}}}, "d", input={"x": 1}, params={"env": {"v": [value]}})
+    with pytest.raises(errors.InputInvalid, match="env cannot be evaluated: .*/v/0"):
+        engine.start_execution(OWNER, wish)
+
+
 def test_output_and_output_on_error(engine: Engine) -> None:
     """Output is evaluated over the variables of the end; cmd-fail-output-on-error: merged over the message."""
     workflow = {"output": {"sum": "<% $.x + $.y %>"}, "output-on-error": {"x": "<% $.x %>"}}

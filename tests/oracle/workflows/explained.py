@@ -142,17 +142,12 @@ def told_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str])
     return lost and all(row.startswith("output") for row in found)
 
 
-def env_is_not_evaluated(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    return any("<%" in str(value) or "{{" in str(value) for value in (job["params"].get("env") or {}).values())
-
-
 def empty_spec(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
     return "'spec': {" in " ".join(found) or '"spec": {' in " ".join(found) or ".spec." in job["definition"]
 
 
 OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {
     "told a lost join": (told_a_lost_join, "what a task published that chose a join which is lost already is dropped"),
-    "env": (env_is_not_evaluated, "expressions in params.env are not evaluated"),
     "spec": (empty_spec, "task().spec and execution().spec are empty"),
 }
 """Faults of ours, to be taken out of here when they are mended."""
