@@ -6,7 +6,7 @@ Sources: Mistral's `workflow/data_flow.py` (what a task sees, in which order) an
 join sees: the runs that chose it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +57,7 @@ class DataFlow(Host):
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
         self._execution: Any = None
+        self._graph_spec: dict[str, Any] | None = None
         self._variables: dict[str, Any] = {}
 
     # -- the port of the core -----------------------------------------------------------------------------------------
@@ -252,7 +253,7 @@ class DataFlow(Host):
             variables=self.variables(reads.variables, context),
             env=row.params.get("env", {}),
             globals=self._variables,
-            execution=execution_view(row),
+            execution=execution_view(row, self._spec() if reads.execution and reads.specs else {}),
             task=self._current(reads, node, key) if node and key else None,
             tasks={task["name"]: task for task in tasks},
             task_list=tasks,
@@ -276,14 +277,19 @@ class DataFlow(Host):
             self._variables = dict(self._execution.variables or {})
         return self._execution
 
+    def _spec(self) -> dict[str, Any]:
+        if self._graph_spec is None:
+            self._graph_spec = self.store.graph_head(self.graph_id).spec
+        return self._graph_spec
+
     def _current(self, reads: Reads, node: Node, key: Key) -> dict[str, Any]:
         if key in self.ended:
             return self._ended_view(key)
-        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None)
+        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None, {"spec": node.spec})
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, [node.name])
+        rows = self._task_rows(reads, [node.name])
         return next((task_view(self.execution_id, row) for row in rows if row.iteration == key[1]), view)
 
     def _tasks(self, reads: Reads) -> list[dict[str, Any]]:
@@ -291,19 +297,22 @@ class DataFlow(Host):
         if not reads.task_list and reads.tasks is not None and not reads.tasks:
             return []
         names = None if reads.task_list else reads.tasks
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names)
+        rows = self._task_rows(reads, names)
         views: dict[Key, Any] = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
         views |= {
             key: self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names
         }
         return list(views.values())
 
+    def _task_rows(self, reads: Reads, names: Iterable[str] | None) -> list[Any]:
+        return data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names, reads.specs)
+
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
         row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
-            self.published.get(key), mark.started_at, mark.finished_at,
+            self.published.get(key), mark.started_at, mark.finished_at, {"spec": node.spec},
         )  # fmt: skip
         return task_view(self.execution_id, row)
 

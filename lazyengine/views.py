@@ -20,6 +20,7 @@ class Row(NamedTuple):
     published: dict[str, Any] | None
     started_at: datetime | None
     finished_at: datetime | None
+    body: dict[str, Any] | None
 
 
 def task_id(execution_id: str, key: Key) -> str:
@@ -31,12 +32,12 @@ STATES = {"FAILURE": "ERROR", "DELAYED": "RUNNING_DELAYED", "SUSPENDED": "PAUSED
 """What Mistral calls the states that it has other words for; expressions see its words."""
 
 
-def execution_view(row: Any) -> dict[str, Any]:
+def execution_view(row: Any, spec: dict[str, Any]) -> dict[str, Any]:
     """What `execution()` shows (Mistral: `expressions/std_functions.py`, execution_)."""
     return {
         "id": row.id,
         "name": row.workflow,
-        "spec": {},
+        "spec": spec,
         "input": row.input,
         "params": row.params,
         "created_at": str(row.created_at),
@@ -53,7 +54,7 @@ def task_view(execution_id: str, row: Any) -> dict[str, Any]:
     return {
         "id": task_id(execution_id, (row.node_id, row.iteration)),
         "name": row.name,
-        "spec": {},
+        "spec": (row.body or {}).get("spec", {}),
         "state": STATES.get(row.state, row.state),
         "state_info": row.info,
         "result": row.result if row.attempt and row.state in FINAL_TASK_STATES else [],

@@ -148,6 +148,7 @@ class Node:
     :param items: with-items: variables and the lists that they take their values from; {} is no with-items
     :param adhoc: the ad-hoc actions between the task and `action`, the one that the task names first
     :param publish: by final state and scope ("branch", "global"): variables and what they become
+    :param spec: the task as it is written, where some expression may read that
     """
 
     id: int
@@ -170,6 +171,7 @@ class Node:
     adhoc: tuple[AdHoc, ...] = ()
     policy: Policy = NO_POLICY
     publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -190,6 +192,7 @@ class Graph:
     :param publishes: some task publishes variables
     :param nests: some task is a workflow
     :param output_on_error: what one that failed puts out beside its message
+    :param spec: the workflow as it is written, where some expression may read that
     """
 
     workflow: str
@@ -202,4 +205,5 @@ class Graph:
     output_on_error: Any = None
     publishes: bool = False
     nests: bool = False
+    spec: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()

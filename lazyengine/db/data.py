@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, null, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -127,11 +127,14 @@ def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key],
     return found
 
 
-def read_task_data(connection: Connection, execution_id: str, graph_id: int, names: Iterable[str] | None) -> list[Any]:
-    """Return every run of the named tasks (None: of all) with its result, oldest first."""
+def read_task_data(
+    connection: Connection, execution_id: str, graph_id: int, names: Iterable[str] | None, with_body: bool
+) -> list[Any]:
+    """Return every run of the named tasks (None: of all) with its result and perhaps its node's body, oldest first."""
+    body = t.node.c.body if with_body else null().label("body")
     since = func.coalesce(_mark.started_at, _mark.finished_at)  # a join that failed has never started
     statement = (
-        select(t.node.c.name, *(column for column in _mark if column.name != "context"))
+        select(t.node.c.name, body, *(column for column in _mark if column.name != "context"))
         .join(t.node, t.node.c.id == _mark.node_id)
         .where(_mark.execution_id == execution_id, t.node.c.graph_id == graph_id, since.is_not(None))
         .where(_mark.item == WHOLE)

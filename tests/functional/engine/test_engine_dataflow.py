@@ -134,6 +134,23 @@ def test_results_of_other_tasks(engine: Engine) -> None:
     assert engine.get_task(OWNER, id, "c").result == ["r-7", "SUCCESS", None]
 
 
+def test_specs_show_what_is_written(engine: Engine) -> None:
+    """Of the current task, of others of this and of earlier transactions, and of the whole workflow."""
+    tasks = {
+        "a": {"tags": ["t"], "publish": {"own": "<% task().spec.tags %>"}, "on-success": ["b"]},
+        "b": echo("<% task(a).spec %>", tags=["u"], **{"on-success": "c"}),
+        "c": echo(["<% task(b).spec.tags %>", "{{ tasks()[0].spec.name }}", "<% task().spec %>"]),
+    }
+    id = started(engine, tasks, workflow={"output": {"own": "<% $.own %>", "w": "{{ execution().spec }}"}})
+    done(engine, id, "a")
+    more = {"type": "direct", "version": "2.0"}
+    written = {name: {**task, **more, "name": name} for name, task in tasks.items()}
+    assert engine.get_task(OWNER, id, "b").result == written["a"]
+    assert engine.get_task(OWNER, id, "c").result == [["u"], "a", written["c"]]
+    state, output = end(engine, id)
+    assert (state, output["own"], output["w"]["tasks"], output["w"]["name"]) == ("SUCCESS", ["t"], written, "w")
+
+
 def test_the_environment_is_evaluated_at_the_start(engine: Engine) -> None:
     """Over itself as it was given, once; `evaluate_env` leaves it alone (Mistral: `_get_environment`)."""
     env = {"a": 1, "b": "<% env().a + 1 %>", "c": {"d": ["{{ env().b }}", "{{ _.__env.a }}"]}, "id": "<% uuid() %>"}
@@ -158,7 +175,7 @@ def test_the_environment_is_evaluated_at_the_start(engine: Engine) -> None:
 def test_an_environment_that_cannot_be_evaluated_is_refused(engine: Engine, value: str) -> None:
     """No variable is there yet, and no task."""
     wish = Start({"w": {"input": ["x"], "tasks": {"t": None}}}, "d", input={"x": 1}, params={"env": {"v": [value]}})
-    with pytest.raises(errors.InputInvalid, match="env cannot be evaluated: .*/v/0"):
+    with pytest.raises(errors.InputInvalid, match=r"env cannot be evaluated: .*/v/0"):
         engine.start_execution(OWNER, wish)
 
 

@@ -119,11 +119,25 @@ def has_loop(job: Job) -> bool:
     return bool(left)
 
 
+def object_as_message(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return bool(re.search(r"msg=<% *task\(\) *%>", job["definition"])) and all(
+        row.startswith("output") for row in found
+    )
+
+
+def execution_shown_whole(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Of what it shows, `params` and `root_execution_id` differ."""
+    whole = re.search(r"<% *execution\(\) *%>", job["definition"])
+    return bool(whole) and all("params" in row and "root_execution_id" in row for row in found)
+
+
 EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
     "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
     "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
     "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
+    "message of an object": (object_as_message, "a message that is no text is written as JSON"),
+    "parameters": (execution_shown_whole, "the parameters of an execution are each engine's own"),
     "wrong parameters": (wrong_parameters, "ours refuses at the start what Mistral fails with"),
     "hangs": (hangs, "Mistral loses a join, or the check for the end, when tasks end while it is paused"),
     "partial join": (partial_join, "a join of one or N runs once, whatever comes later, with what was there"),
@@ -142,13 +156,8 @@ def told_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str])
     return lost and all(row.startswith("output") for row in found)
 
 
-def empty_spec(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    return "'spec': {" in " ".join(found) or '"spec": {' in " ".join(found) or ".spec." in job["definition"]
-
-
 OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {
     "told a lost join": (told_a_lost_join, "what a task published that chose a join which is lost already is dropped"),
-    "spec": (empty_spec, "task().spec and execution().spec are empty"),
 }
 """Faults of ours, to be taken out of here when they are mended."""
 

@@ -1,7 +1,6 @@
 """Reading the text: YAML 1.1, less what has no place in JSON."""
 
 import pytest
-import yaml
 from compiling import compiled, fault_of
 
 from lazyengine.compilers import document
