@@ -134,6 +134,20 @@ def test_results_of_other_tasks(engine: Engine) -> None:
     assert engine.get_task(OWNER, id, "c").result == ["r-7", "SUCCESS", None]
 
 
+@pytest.mark.parametrize("order", ["abc", "bac", "acb", "cba"])
+def test_what_chose_a_join_that_is_lost_is_in_the_output(engine: Engine, order: str) -> None:
+    """Whichever order they end in; of equal versions the task that stands later wins, as where the join runs."""
+    tasks: dict[str, Any] = {name: {"publish": {"x": name, name: LONG}, "on-success": "j"} for name in "abc"}
+    id = started(engine, tasks | {"j": {"join": "all", "publish-on-error": {"p": 1}}})
+    for name in order:
+        engine.complete_task(OWNER, id, failure(name) if name == "b" else success(name))
+    state, output = end(engine, id)
+    assert (state, {**output, "result": None}) == (
+        "FAILURE",
+        {"result": None, "x": "c", "a": LONG, "c": LONG, "p": 1},
+    )
+
+
 def test_specs_show_what_is_written(engine: Engine) -> None:
     """Of the current task, of others of this and of earlier transactions, and of the whole workflow."""
     tasks = {

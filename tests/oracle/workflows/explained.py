@@ -131,6 +131,12 @@ def execution_shown_whole(job: Job, theirs: Outcome, ours: Outcome, found: list[
     return bool(whole) and all("params" in row and "root_execution_id" in row for row in found)
 
 
+def tie_at_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """The order that the tests bring into Mistral's rows is another one for a join that fails without a run."""
+    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
+    return lost and all(row.startswith("output") for row in found) and theirs["output"].keys() == ours["output"].keys()
+
+
 EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
     "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
@@ -147,18 +153,12 @@ EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "after the end": (goes_on_after_the_end, "final is final: Mistral goes on with tasks that it had created"),
     "lost at once": (lost_at_once, "ours tells that a join is lost at once, Mistral a job later, if at all"),
     "dictionary": (dictionary_in_global, "Mistral does not save what a global merges into a dictionary that is there"),
+    "tie at a lost join": (tie_at_a_lost_join, "equally often published: Mistral has no rule"),
     "runs of one task": (runs_of_one_task, "equally often published by two runs of one task: Mistral has no rule"),
 }
 
 
-def told_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
-    return lost and all(row.startswith("output") for row in found)
-
-
-OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {
-    "told a lost join": (told_a_lost_join, "what a task published that chose a join which is lost already is dropped"),
-}
+OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {}
 """Faults of ours, to be taken out of here when they are mended."""
 
 
