@@ -54,6 +54,7 @@ class DataFlow(Host):
         self._final: Context | None = None
         self._final_changed = False
         self._values: dict[str, Any] = {}
+        self._works: dict[int, Template] = {}
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
         self._execution: Any = None
@@ -100,9 +101,15 @@ class DataFlow(Host):
         self._prepare_items(node, key, [{name: values[i] for name, values in found.items()} for i in range(total)])
         return total
 
+    def _work(self, node: Node) -> Template:
+        """Return the template of what a node says of its work: input, action and target."""
+        if node.id not in self._works:
+            self._works[node.id] = load_template([node.input, node.action, node.target])
+        return self._works[node.id]
+
     def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
         """Evaluate the input, the action and the target of every item, in one go."""
-        template = load_template([node.input, node.action, node.target])
+        template = self._work(node)
         if not template.has_expressions:
             return
         view = self._view(template.reads, node, key, EMPTY)
@@ -129,7 +136,7 @@ class DataFlow(Host):
             self.targets[key] = target
 
     def run(self, node: Node, key: Key) -> Outcome | None:
-        template = load_template([node.input, node.action, node.target])
+        template = self._work(node)
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
         action = self.actions.get(key, node.action)
@@ -360,14 +367,15 @@ class DataFlow(Host):
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
         """Return the action and the target of a run or an item that was handed out."""
-        if key not in self.inputs and load_template([node.action, node.target]).has_expressions:
+        is_evaluated = any(place[0] != 0 for place, _ in self._work(node).texts)
+        if is_evaluated and key not in self.inputs:
             return data.read_who(self.store.connection, self.execution_id, key)
         action = self.actions.get(key, node.action)
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
     def input_of(self, node: Node, key: Key) -> dict[str, Any]:
         """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+        evaluated = node.adhoc or self._work(node).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
         return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
