@@ -134,7 +134,8 @@ def execution_shown_whole(job: Job, theirs: Outcome, ours: Outcome, found: list[
 def tie_at_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
     """The order that the tests bring into Mistral's rows is another one for a join that fails without a run."""
     lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
-    return lost and all(row.startswith("output") for row in found) and theirs["output"].keys() == ours["output"].keys()
+    only_output = bool(found) and all(row.startswith("output") for row in found)
+    return lost and only_output and theirs["output"].keys() == ours["output"].keys()
 
 
 EXPLAINED: dict[str, tuple[Predicate, str]] = {
