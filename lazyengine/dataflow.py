@@ -7,11 +7,20 @@ join sees: the runs that chose it).
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lazyengine.compilers.expressions import EvaluationError, Evaluator, Reads, Template, View, load_template
+from lazyengine.compilers.expressions import (
+    EvaluationError,
+    Evaluator,
+    Reads,
+    Template,
+    View,
+    compile_template,
+    load_template,
+)
+from lazyengine.compilers.faults import Faults
 from lazyengine.core import context as contexts
 from lazyengine.core.actions import PURE_PARAMETERS, pure_outcome
 from lazyengine.core.context import EMPTY, Context, Slot
@@ -51,9 +60,11 @@ class DataFlow(Host):
         self._final: Context | None = None
         self._final_changed = False
         self._values: dict[str, Any] = {}
+        self._works: dict[int, Template] = {}
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
         self._execution: Any = None
+        self._graph_spec: dict[str, Any] | None = None
         self._variables: dict[str, Any] = {}
 
     # -- the port of the core -----------------------------------------------------------------------------------------
@@ -96,9 +107,15 @@ class DataFlow(Host):
         self._prepare_items(node, key, [{name: values[i] for name, values in found.items()} for i in range(total)])
         return total
 
+    def _work(self, node: Node) -> Template:
+        """Return the template of what a node says of its work: input, action and target."""
+        if node.id not in self._works:
+            self._works[node.id] = load_template([node.input, node.workflow or node.action, node.target])
+        return self._works[node.id]
+
     def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
         """Evaluate the input, the action and the target of every item, in one go."""
-        template = load_template([node.input, _work(node), node.target])
+        template = self._work(node)
         if not template.has_expressions:
             return
         view = self._view(template.reads, node, key, EMPTY)
@@ -120,13 +137,13 @@ class DataFlow(Host):
         if any(not isinstance(name, str) or len(name) > LONGEST_NAME for name in named):
             raise Refused(f"the names of what to run and of its target are strings, not {to_json([*named]):.100}")
         self.inputs[key] = given
-        if action != _work(node):
+        if action != (node.workflow or node.action):
             self.actions[key] = action or "std.noop"
         if target != node.target:
             self.targets[key] = target
 
     def run(self, node: Node, key: Key) -> Outcome | None:
-        template = load_template([node.input, _work(node), node.target])
+        template = self._work(node)
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
         if node.workflow:
@@ -256,7 +273,7 @@ class DataFlow(Host):
             variables=self.variables(reads.variables, context),
             env=row.params.get("env", {}),
             globals=self._variables,
-            execution=execution_view(row),
+            execution=execution_view(row, self._spec() if reads.execution and reads.specs else {}),
             task=self._current(reads, node, key) if node and key else None,
             tasks={task["name"]: task for task in own},
             task_list=tasks,
@@ -281,14 +298,19 @@ class DataFlow(Host):
             self._variables = dict(self._execution.variables or {})
         return self._execution
 
+    def _spec(self) -> dict[str, Any]:
+        if self._graph_spec is None:
+            self._graph_spec = self.store.graph_head(self._load_execution().graph_id).spec
+        return self._graph_spec
+
     def _current(self, reads: Reads, node: Node, key: Key) -> dict[str, Any]:
         if key in self.ended:
             return self._ended_view(key)
-        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None)
+        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None, {"spec": node.spec})
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
-        rows = data.read_task_data(self.store.connection, [self.execution_id], [node.name])
+        rows = self._task_rows(reads, [self.execution_id], [node.name])
         return next((task_view(self.execution_id, row) for row in rows if row.iteration == key[1]), view)
 
     def _tasks(self, reads: Reads, execution_ids: list[str]) -> list[dict[str, Any]]:
@@ -296,19 +318,20 @@ class DataFlow(Host):
         if not reads.task_list and reads.tasks is not None and not reads.tasks:
             return []
         names = None if reads.task_list else reads.tasks
-        rows = data.read_task_data(
-            self.store.connection, execution_ids if names is None else [self.execution_id], names
-        )
+        rows = self._task_rows(reads, execution_ids if names is None else [self.execution_id], names)
         views = [task_view(row.execution_id, row) for row in rows]
         views += [self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names]
         return list({view["id"]: view for view in views}.values())
+
+    def _task_rows(self, reads: Reads, execution_ids: Iterable[str], names: Iterable[str] | None) -> list[Any]:
+        return data.read_task_data(self.store.connection, execution_ids, names, reads.specs)
 
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
         row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
-            self.published.get(key), mark.started_at, mark.finished_at, bool(node.workflow),
+            self.published.get(key), mark.started_at, mark.finished_at, {"spec": node.spec}, bool(node.workflow),
         )  # fmt: skip
         return task_view(self.execution_id, row)
 
@@ -357,21 +380,18 @@ class DataFlow(Host):
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
         """Return the action (or the workflow) and the target of a run or an item that has begun."""
-        if key not in self.inputs and load_template([_work(node), node.target]).has_expressions:
+        is_evaluated = any(place[0] != 0 for place, _ in self._work(node).texts)
+        if is_evaluated and key not in self.inputs:
             return data.read_who(self.store.connection, self.execution_id, key)
-        action = self.actions.get(key, _work(node))
+        action = self.actions.get(key, node.workflow or node.action)
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
     def input_of(self, node: Node, key: Key) -> dict[str, Any]:
         """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or load_template([node.input, _work(node), node.target]).has_expressions
+        evaluated = node.adhoc or self._work(node).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
         return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
-
-
-def _work(node: Node) -> str | None:
-    return node.workflow or node.action
 
 
 def _item_result(outcome: Outcome | None) -> Any:
@@ -390,8 +410,24 @@ def variables_at_start(evaluator: Evaluator, graph: Graph, execution: Execution)
     return _evaluated(evaluator, graph, "vars", graph.vars, view)
 
 
+def params_at_start(evaluator: Evaluator, graph: Graph, execution_id: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with `env` evaluated over itself as it was given (Mistral: `_get_environment`).
+
+    :raises InputInvalid: it cannot be evaluated
+    """
+    env = params.get("env")
+    if not env or not params.get("evaluate_env", True):
+        return params
+    view = View(env=env, execution={"id": execution_id})
+    return {**params, "env": _evaluated(evaluator, graph, "env", env, view)}
+
+
 def _evaluated(evaluator: Evaluator, graph: Graph, what: str, value: dict[str, Any], view: View) -> dict[str, Any]:
-    template = load_template(value)
+    faults = Faults()
+    template = compile_template(faults, (), value)
+    if faults.found:
+        reason = f"{what} cannot be evaluated: {faults.found[0].message} (at {faults.found[0].path})"
+        raise InputInvalid(workflow=graph.workflow, reason=reason)
     if not template.has_expressions:
         return value
     try:

@@ -18,6 +18,7 @@ from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core import resolve
 from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
+from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
@@ -99,12 +100,12 @@ class Engine(Workflows):
             if runnable is None:
                 return None  # what had taken the id is gone by now
             graph_id, graph = add_graphs(store, runnable, start.definition)
+            params = params_at_start(self.evaluator, graph, execution_id, start.params)
             execution = new_execution(
-                execution_id, graph, runnable.document, nest.now, start.input, start.params, start.description,
-                start.tags,
-            )  # fmt: skip
+                execution_id, graph, runnable.document, nest.now, start.input, params, start.description, start.tags
+            )
             identity = Identity(
-                execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, start.params,
+                execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, params,
                 parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
             )  # fmt: skip
             run = nest.start(identity, graph, execution, start.digest)

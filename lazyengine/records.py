@@ -110,6 +110,7 @@ class WorkflowQuery:
     namespace: str | None = None
     limit: int = 100
     marker: tuple[str, str] | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     published: dict[str, Any] | None
     started_at: datetime | None
     finished_at: datetime | None
+    body: dict[str, Any] | None
     is_workflow: bool = False
 
 
@@ -32,12 +33,12 @@ STATES = {"FAILURE": "ERROR", "DELAYED": "RUNNING_DELAYED", "SUSPENDING": "PAUSE
 """What Mistral calls the states that it has other words for; expressions see its words."""
 
 
-def execution_view(row: Any) -> dict[str, Any]:
+def execution_view(row: Any, spec: dict[str, Any]) -> dict[str, Any]:
     """What `execution()` shows (Mistral: `expressions/std_functions.py`, execution_)."""
     return {
         "id": row.id,
         "name": row.workflow,
-        "spec": {},
+        "spec": spec,
         "input": row.input,
         "params": row.params,
         "created_at": str(row.created_at),
@@ -50,7 +51,7 @@ def family_view(row: Any) -> dict[str, Any]:
     """What `executions()` shows of each (Mistral: `db/v2/sqlalchemy/models.py`, WorkflowExecution)."""
     parent = (row.parent_node, row.parent_iteration)
     return {
-        **execution_view(row),
+        **execution_view(row, {}),
         "workflow_name": row.workflow,
         "state": STATES.get(row.state, row.state),
         "state_info": row.info,
@@ -67,7 +68,7 @@ def task_view(execution_id: str, row: Any) -> dict[str, Any]:
     return {
         "id": task_id(execution_id, (row.node_id, row.iteration)),
         "name": row.name,
-        "spec": {},
+        "spec": (row.body or {}).get("spec", {}),
         "state": STATES.get(row.state, row.state),
         "state_info": row.info,
         "result": row.result if row.attempt and row.state in FINAL_TASK_STATES else [],

@@ -164,7 +164,7 @@ def start_of(request: Request, body: requests.ExecutionStart) -> Start:
     canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
     params = {
         name: value
-        for name in ("env", "default_action", "task_name")
+        for name in ("env", "evaluate_env", "default_action", "task_name")
         if (value := getattr(body.params, name, Unset)) is not Unset
     }
     return Start(

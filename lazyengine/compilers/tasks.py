@@ -12,9 +12,9 @@ from lazyengine.compilers.adhoc import Actions, check_inline
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.clauses import CLAUSES, PUBLISHERS, Clauses
 from lazyengine.compilers.contents import check_about
-from lazyengine.compilers.expressions import compile_inside, compile_template
+from lazyengine.compilers.expressions import compile_inside, compile_template, has_expression
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, kind, shown
-from lazyengine.compilers.literals import has_expression, is_expression
+from lazyengine.compilers.literals import is_expression
 from lazyengine.compilers.names import check_name
 from lazyengine.compilers.policies import POLICY_KEYS, Policies
 from lazyengine.core.actions import PURE_PARAMETERS

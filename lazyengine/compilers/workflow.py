@@ -17,6 +17,7 @@ from lazyengine.compilers.expressions import compile_template
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, shown
 from lazyengine.compilers.names import check_name
 from lazyengine.compilers.policies import DEFAULT_POLICY_KEYS, Policies
+from lazyengine.compilers.specs import keep_specs, reads_specs
 from lazyengine.compilers.tasks import Tasks
 from lazyengine.core.graph import Edge, Graph, Node
 from lazyengine.errors import InputInvalid, WorkflowNotFound
@@ -85,7 +86,8 @@ def compile_definition(
     if chosen not in names and not faults.found:
         raise WorkflowNotFound.in_definition(workflow or "", names)
     actions = Actions(document, faults)
-    return _compile_all(sources, actions, faults, default_action, max_tasks)[chosen].result(task_name)
+    graph, nodes = _compile_all(sources, actions, faults, default_action, max_tasks)[chosen].result(task_name)
+    return keep_specs(sources[names.index(chosen)], graph, nodes) if reads_specs(document) else (graph, nodes)
 
 
 def compile_direct(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> dict[str, Compiled]:

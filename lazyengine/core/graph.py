@@ -148,6 +148,7 @@ class Node:
     :param items: with-items: variables and the lists that they take their values from; {} is no with-items
     :param adhoc: the ad-hoc actions between the task and `action`, the one that the task names first
     :param publish: by final state and scope ("branch", "global"): variables and what they become
+    :param spec: the task as it is written, where some expression may read that
     """
 
     id: int
@@ -170,6 +171,7 @@ class Node:
     adhoc: tuple[AdHoc, ...] = ()
     policy: Policy = NO_POLICY
     publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -191,6 +193,7 @@ class Graph:
     :param book: the workbook that it stands in, or ''
     :param siblings: the workflows of its document, itself too, where some task is a workflow
     :param output_on_error: what one that failed puts out beside its message
+    :param spec: the workflow as it is written, where some expression may read that
     """
 
     workflow: str
@@ -204,6 +207,7 @@ class Graph:
     publishes: bool = False
     book: str = ""
     siblings: tuple[str, ...] = ()
+    spec: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
     @property

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, null, or_, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -81,6 +81,7 @@ def read_execution_data(connection: Connection, execution_id: str) -> Any:
             _execution.created_at,
             _execution.updated_at,
             _execution.root_id,
+            _execution.graph_id,
         ).where(_execution.id == execution_id)
     ).one()
 
@@ -139,12 +140,18 @@ def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key],
     return found
 
 
-def read_task_data(connection: Connection, execution_ids: Iterable[str], names: Iterable[str] | None) -> list[Any]:
-    """Return every run of the named tasks (None: of all) of executions with its result, oldest first."""
+def read_task_data(
+    connection: Connection, execution_ids: Iterable[str], names: Iterable[str] | None, with_body: bool
+) -> list[Any]:
+    """Return every run of the named tasks (None: of all) of executions, with its result and perhaps its node's body.
+
+    The oldest comes first.
+    """
+    body = t.node.c.body if with_body else null().label("body")
     columns = [column for column in _mark if column.name != "context"]
     since = func.coalesce(_mark.started_at, _mark.finished_at)  # a join that failed has never started
     statement = (
-        select(t.node.c.name, _mark.child_id.is_not(None).label("is_workflow"), *columns)
+        select(t.node.c.name, body, _mark.child_id.is_not(None).label("is_workflow"), *columns)
         .join(t.execution, _execution.id == _mark.execution_id)
         .join(t.node, and_(t.node.c.graph_id == _execution.graph_id, t.node.c.id == _mark.node_id))
         .where(_mark.execution_id.in_(list(execution_ids)), since.is_not(None))

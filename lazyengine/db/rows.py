@@ -61,6 +61,7 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "adhoc": [asdict(action) for action in node.adhoc],
         "policy": None if node.policy == NO_POLICY else _policy_to_json(node.policy),
         "publish": node.publish,
+        "spec": node.spec,
     }
     return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
 
@@ -88,6 +89,7 @@ def node_of(row: Row[Any]) -> Node:
         adhoc=tuple(AdHoc(**{**one, "required": tuple(one["required"])}) for one in body.get("adhoc", ())),
         policy=_policy(body["policy"]) if "policy" in body else NO_POLICY,
         publish=body.get("publish", {}),
+        spec=body.get("spec", {}),
     )
 
 

@@ -11,7 +11,7 @@ marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id I
 save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
 append_history         INSERT INTO history …
 save_header            UPDATE execution SET … WHERE id = ?
-graph_head             SELECT … FROM graph WHERE id = ?                          (only at the end)
+graph_head             SELECT … FROM graph WHERE id = ?             (at the end, and for execution().spec)
 =====================  ========================================================================
 """
 

@@ -1,8 +1,9 @@
 """The tables.
 
 A definition is compiled once into a `graph` and its `node` rows, which never change.  A `workflow` is one revision of a
-stored workflow; those that were stored together share the row of their `definition`.  An `execution` is the header row
-that every decision locks; a `mark` is one run of one node, and a node that nothing has happened to has none;
+stored workflow, found again by its `workflow_tag` rows too; those that were stored together share the row of their
+`definition`.  An `execution` is the header row that every decision locks; a `mark` is one run of one node, and a node
+that nothing has happened to has none;
 `stored_value` keeps what contexts refer to, once; `history` is append-only; `outbox` holds what has to happen later.
 `mark`, `stored_value` and `history` need no foreign key: their rows are only ever written under the lock of their
 execution's row.
@@ -82,6 +83,15 @@ workflow = Table(
     Column("declaration", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("owner", "namespace", "name", "revision"),
+    **MYSQL,
+)
+
+workflow_tag = Table(
+    "workflow_tag",
+    metadata,
+    Column("workflow_id", ForeignKey("workflow.id"), primary_key=True),
+    Column("tag", Name, primary_key=True),
+    Index(None, "tag", "workflow_id"),
     **MYSQL,
 )
 
