@@ -101,7 +101,7 @@ class Running(Books):
             if node.items:
                 self.spread(node, new)
                 return
-            outcome = self.host.run(node, mark.key)
+            outcome = self.host.run(node, mark.key, mark.given)
         except Refused as refused:
             self.refuse(node, mark, str(refused))
             return
@@ -127,9 +127,11 @@ class Running(Books):
     def redo_items(self, node: Node, mark: Mark) -> None:
         """Begin those items anew that did not succeed, in an attempt of its own.
 
-        :raises Refused: one of them cannot be evaluated
+        :raises Refused: they cannot be evaluated, or there is another number of them now
         """
         assert mark.items is not None
+        if self.host.spread(node, mark.key) != mark.items.total:
+            raise Refused(f"with-items: there are not {mark.items.total} items any more; run all of them again")
         items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
         failed = [one.key for one in items_of if one.state in BROKEN]
         state = st.next_task_state(mark.state, TaskEvent.START)

@@ -4,8 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import replace
+from typing import Any
 
 from lazyengine.core import state as st
 from lazyengine.core.decision import Errand, Token
@@ -56,6 +57,11 @@ class Telling(Running):
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
 
     def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
+        if token.again and tally.runs and not node.counts and node.loop is None:
+            if tally.state in st.FINAL_TASK_STATES:
+                self.renew(self.reopen(node, tally))
+                self.start(node, 1, token.source)
+            return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
         self.count_loop(node.loop, live=token.live)
@@ -151,7 +157,7 @@ class Telling(Running):
             if intent is Intent.TELL and not self.is_running():
                 intent = Intent.TELL_THROUGH
                 self.note_last(mark)
-            self.hold(mark, intent)
+            self.hold(self.mark(mark.key), intent)
 
     def unfold(self, mark: Mark) -> None:
         assert mark.intent is not None
@@ -196,7 +202,8 @@ class Telling(Running):
                 return
             elif edge.to in STOPS:
                 self.change(STOPS[edge.to], messages.get(index) or f"Ended by '{edge.to}' of task '{node.name}'")
-                self.send(node, key, counts, settled=False)
+                heard = Counter({target: live for target, live in counts.items() if target not in node.joins})
+                self.send(node, key, heard, settled=False)  # a join does not listen any more
                 return
         self.conclude(node, key, counts)
 
@@ -225,11 +232,12 @@ class Telling(Running):
             firing = self.firing(node, mark) if firing is None else firing
         except Refused:
             return  # it fails when it is told
-        if not mark.told and node.ends and not any(isinstance(node.edges[index].to, int) for index in firing):
-            self.host.last(node, mark.key)
+        if not mark.told and not any(isinstance(node.edges[index].to, int) for index in firing):
+            self.closing(node, mark.key)
 
     def closing(self, node: Node, key: Key) -> None:
         if node.ends:
+            self.save(replace(self.mark(key), last=True))
             self.host.last(node, key)
 
     def count_unhandled(self, node: Node, mark: Mark, firing: list[int]) -> None:
@@ -241,6 +249,7 @@ class Telling(Running):
 
     def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
         """Tell what the whole list of edges came to."""
+        run = self.save(replace(self.mark(key), told=st.ALL))
         tally = self.mark((node.id, 1))
         if node.loop is not None:
             self.send(node, key, counts, settled=False)
@@ -253,16 +262,18 @@ class Telling(Running):
         else:
             self.send(node, key, counts, settled=True)
             self.settle_links(node, counts)
-            if tally.state is TaskState.FAILURE and node.heeds:  # for a rerun, which has to take it back
-                tally = self.mark((node.id, 1))
-                self.save(replace(tally, ended=1, chosen=tuple({*tally.chosen, *counts})))
+            failed = run.state is TaskState.FAILURE
+            remembered = {target for target in counts if failed or target in node.heeds}  # for a rerun
+            self.save(replace(run, ended=1, chosen=tuple({*run.chosen, *remembered})))
 
     def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
+        renewed = self.mark(key).attempt > 1
         for target, live in counts.items():
-            if not (target in node.joins and target in tally.chosen):
-                self.wave.append(Token(target, live, settled, key, node.loop))
+            known = target in tally.chosen
+            if not (target in node.joins and known):
+                self.wave.append(Token(target, live, settled, key, node.loop, again=known or renewed))
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 
@@ -286,9 +297,11 @@ class Telling(Running):
     def reopen(self, node: Node, mark: Mark) -> Mark:
         """Take back what the end of a run has come to, so that it may end once more."""
         self.cancelled -= mark.state is TaskState.CANCELLED
-        self.unhandled -= mark.unhandled
-        mark = self.save(replace(mark, unhandled=False, told=0))
+        concluded = mark.told == st.ALL
+        mark = self.forget(node, self.release(mark) if mark.intent else mark)
         tally = self.mark((node.id, 1))
+        if not concluded:
+            return mark
         if node.loop is not None:
             self.count_loop(node.loop, live=1)
             self.reopen_loop(node.loop)
@@ -296,9 +309,24 @@ class Telling(Running):
             self.withdraw_links(node, closed=tally.dead == node.indegree and tally.ended == tally.runs)
             self.save(replace(self.mark((node.id, 1)), ended=tally.ended - 1))
         else:
-            self.withdraw_links(node, closed=tally.ended > 0)
+            self.withdraw_links(node, closed=True)
             self.save(replace(self.mark((node.id, 1)), ended=0))
         return self.mark(mark.key)
+
+    def forget(self, node: Node, mark: Mark) -> Mark:
+        """Let the end of a run not count for that of the execution any more."""
+        if mark.unhandled:
+            self.unhandled -= 1
+            self.cause = f"Tasks that failed: {self.unhandled}" if self.unhandled else None
+        if mark.last:
+            self.host.reopen(node, mark.key)
+        return self.save(replace(mark, unhandled=False, last=False, told=0))
+
+    def renew(self, mark: Mark, given: Mapping[str, Any] | None = None) -> Mark:
+        """Let a run have its turn once more."""
+        state = st.next_task_state(mark.state, TaskEvent.RERUN)
+        mark = replace(mark, state=state, retries=0, given=given, outcome=None, reported=None)
+        return self.save(replace(mark, started_at=None, deadline_at=None, finished_at=None))
 
     def reopen_loop(self, loop: int) -> None:
         tally = self.loop_tally(loop)
@@ -313,12 +341,13 @@ class Telling(Running):
             self.reopen_loop(node.loop)
             return
         closed = tally.dead == node.indegree and (node.join is not None or tally.ended == tally.runs)
+        if tally.intent is Intent.SETTLE:
+            tally, closed = self.release(tally), False
         tally = self.save(replace(tally, dead=tally.dead - 1))
         if node.join is not None and tally.runs and not tally.attempt and tally.state is TaskState.FAILURE:
-            state = st.next_task_state(tally.state, TaskEvent.RERUN)
-            closed = tally.ended > 0
-            self.unhandled -= tally.unhandled
-            self.save(replace(tally, state=state, info=None, runs=0, ended=0, unhandled=False, finished_at=None))
+            closed = tally.told == st.ALL
+            tally = self.forget(node, self.release(tally) if tally.intent else tally)
+            self.save(replace(self.renew(tally), info=None, runs=0, ended=0))
         self.withdraw_links(node, closed)
 
     def withdraw_links(self, node: Node, closed: bool) -> None:

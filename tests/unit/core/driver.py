@@ -139,9 +139,9 @@ class Guards(Host):
     def __init__(self, answers: Mapping[str, bool], refused: Mapping[str, str]) -> None:
         self.answers, self.refused = answers, refused
 
-    def run(self, node: Node, key: Key) -> Outcome | None:
+    def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
         self.check(node, "begin")
-        return super().run(node, key)
+        return super().run(node, key, given)
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
         self.check(node, "received")
