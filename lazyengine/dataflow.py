@@ -18,6 +18,7 @@ from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.state import WHOLE, Mark, Outcome, TaskState
 from lazyengine.db import data
+from lazyengine.db.reruns import read_last
 from lazyengine.db.rows import context_from_json, context_to_json
 from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
@@ -44,6 +45,7 @@ class DataFlow(Host):
         self.ended: dict[Key, tuple[Node, Mark]] = {}
         self._final: Context | None = None
         self._final_changed = False
+        self._last: dict[Key, bool] = {}
         self._values: dict[str, Any] = {}
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
@@ -118,20 +120,23 @@ class DataFlow(Host):
         if target != node.target:
             self.targets[key] = target
 
-    def run(self, node: Node, key: Key) -> Outcome | None:
+    def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
         template = load_template([node.input, node.action, node.target])
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
         action = self.actions.get(key, node.action)
-        given = self.input_of(node, key)
+        own = self.input_of(node, key) if template.has_expressions else _declared(node)
+        own = {**own, **(given or {})}
         if node.adhoc:
-            given = self.inputs[key] = self._through(node, key, given)
-        needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(given)))
-        if needed - given.keys() or given.keys() - needed - optional:
-            raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(given)[:10]}")
+            own = self._through(node, key, own)
+        if node.adhoc or given is not None:
+            self.inputs[key] = own
+        needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(own)))
+        if needed - own.keys() or own.keys() - needed - optional:
+            raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(own)[:10]}")
         if action == "std.async_noop":
             return None
-        return pure_outcome(action, given)
+        return pure_outcome(action, own)
 
     def _through(self, node: Node, key: Key, given: dict[str, Any]) -> dict[str, Any]:
         """Return what the inputs of ad-hoc actions come to (Mistral: `actions/adhoc.py`, instantiate)."""
@@ -191,6 +196,17 @@ class DataFlow(Host):
     def last(self, node: Node, key: Key) -> None:
         if self.has_data:
             self._final = contexts.join(self.final(), self.context_of(key), node.id, self.read, self.write)
+            self._final_changed = True
+            self._last[key] = True
+
+    def reopen(self, node: Node, key: Key) -> None:
+        """Merge the contexts of the runs that lead nowhere anew, without this one."""
+        if self.has_data:
+            self._last[key] = False
+            keys = {*read_last(self.store.connection, self.execution_id), *(key for key in self._last)}
+            self._final = EMPTY
+            for one in sorted(key for key in keys if self._last.get(key, True)):
+                self._final = contexts.join(self._final, self.context_of(one), one[0], self.read, self.write)
             self._final_changed = True
 
     def final(self) -> Context | None:
@@ -338,7 +354,7 @@ class DataFlow(Host):
         key = mark.key
         if mark.item == WHOLE and key not in self.ended and node.publish:
             self.published |= data.read_published(self.store.connection, self.execution_id, [key])
-        return RunData(None, self.input_of(node, key), self.published.get(key))
+        return RunData(None, self.input_of(node, key, mark.given is not None), self.published.get(key))
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
         """Return the action and the target of a run or an item that was handed out."""
@@ -347,12 +363,16 @@ class DataFlow(Host):
         action = self.actions.get(key, node.action)
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
-    def input_of(self, node: Node, key: Key) -> dict[str, Any]:
-        """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+    def input_of(self, node: Node, key: Key, given: bool = False) -> dict[str, Any]:
+        """Return the input of a run, or of an item, that was handed out; `given`: a rerun may have had a say in it."""
+        evaluated = given or node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
-        return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
+        return self.inputs.get(key) or _declared(node)
+
+
+def _declared(node: Node) -> dict[str, Any]:
+    return node.input if isinstance(node.input, dict) else {}
 
 
 def _item_result(outcome: Outcome | None) -> Any:

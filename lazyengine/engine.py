@@ -8,6 +8,7 @@ the history first and refused then.
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,12 +32,15 @@ from lazyengine.records import (
     Page,
     Report,
     Reported,
+    Rerun,
+    Rerunning,
     Start,
     Started,
     Task,
     TaskQuery,
 )
 from lazyengine.reports import beat, report_outcome
+from lazyengine.reruns import run_again
 from lazyengine.resolution import Resolution, needs_carrying_on
 from lazyengine.settings import Settings
 from lazyengine.workflows import Workflows
@@ -284,6 +288,31 @@ class Engine(Workflows):
         if needs_carrying_on(header):
             self.carry_on(owner, execution_id)
         return status, tuple(answers)
+
+    def rerun_task(self, owner: str, execution_id: str, rerun: Rerun) -> Rerunning:
+        """Run a task again that failed or was cancelled, or pass over it, and go on from there.
+
+        :raises ExecutionNotFound: there is no such execution
+        :raises ExecutionSucceeded: it has succeeded
+        :raises ExecutionSuspended: it has to be resumed first
+        :raises TaskNotFound: it has no such task, or the task no such iteration
+        :raises TaskNotFailed: the task is in another state
+        :raises TaskBlocked: it is a join that too few chose
+        :raises TaskInputOfItems: it has items, and the rerun an input
+        """
+
+        def work(store: Store) -> tuple[Rerunning, Header]:
+            run = self._open(store, owner, execution_id)
+            scheduled = run_again(run, rerun)
+            execution = store.execution(owner, execution_id)
+            assert execution is not None
+            return Rerunning(execution, scheduled), run.header
+
+        answer, header = self.database.transaction(work)
+        if needs_carrying_on(header):
+            self.carry_on(owner, execution_id)
+            return replace(answer, execution=self.get_execution(owner, execution_id))
+        return answer
 
     def heartbeat(self, owner: str, execution_id: str, heartbeat: Heartbeat) -> Reported:
         """Note that a worker still works on a task; nothing is locked and no history is written.

@@ -147,7 +147,7 @@ def rerun(
     if skip:
         work.end(node, mark, TaskEvent.SKIP, Outcome(TaskState.SKIPPED))
         return work.decide()
-    mark = work.renew(mark, given)
+    mark = work.renew(mark, given or {})
     try:
         if reset or mark.items is None:
             work.take_turn(node, mark)

@@ -133,14 +133,15 @@ class Running(Books):
         if self.host.spread(node, mark.key) != mark.items.total:
             raise Refused(f"with-items: there are not {mark.items.total} items any more; run all of them again")
         items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
-        failed = [one.key for one in items_of if one.state in BROKEN]
+        redo = tuple(sorted(one.item for one in items_of if one.state in BROKEN))
+        begun, done = mark.items.begun - len(redo), mark.items.done - len(redo)
+        items = replace(mark.items, begun=begun, done=done, failed=0, cancelled=0, redo=redo)
         state = st.next_task_state(mark.state, TaskEvent.START)
-        done = mark.items.done - len(failed)
-        items = replace(mark.items, done=done, failed=0, cancelled=0)
-        mark = self.save(replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items))
+        mark = replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items, started_at=self.now)
+        self.save(mark)
         self.record(EventKind.TASK, mark.state, mark)
-        for key in failed:
-            self.begin_item(node, mark.key, key)
+        for item in redo:
+            self.save(Mark(mark.node, mark.iteration, item))
         self.fill(node, mark.key)
 
     def fill(self, node: Node, key: Key) -> None:
@@ -148,9 +149,10 @@ class Running(Books):
         mark = self.mark(key)
         items = mark.items
         assert items is not None
-        while items.begun < items.total and (not items.width or items.begun - items.done < items.width):
-            mark = self.save(replace(mark, items=replace(items, begun=items.begun + 1)))
-            self.begin_item(node, key, (*key, items.begun))
+        while items.may_begin:
+            item = items.redo[0] if items.redo else items.begun
+            mark = self.save(replace(mark, items=replace(items, begun=items.begun + 1, redo=items.redo[1:])))
+            self.begin_item(node, key, (*key, item))
             mark = self.mark(key)
             items = mark.items
             assert items is not None

@@ -208,6 +208,7 @@ class Items:
     """How far the items of a run are; those begun and not done are under way.
 
     :param width: how many may be under way at a time; 0 is all
+    :param redo: those to be begun anew before any other
     """
 
     total: int
@@ -216,6 +217,13 @@ class Items:
     done: int = 0
     failed: int = 0
     cancelled: int = 0
+    redo: tuple[int, ...] = ()
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether one more may be under way."""
+        under_way = self.begun - self.done
+        return self.begun < self.total and not self.cancelled and (not self.width or under_way < self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +263,8 @@ class Mark:
     :param ending: the state that it waits to take, held up by wait-after
     :param unhandled: it failed, and no on-error answered
     :param last: it led to no other task, so its variables are among those of the end
-    :param given: parameters that a rerun gave, in the place of those of the task that have the same names
+    :param given: parameters that a rerun gave, in the place of those of the task that have the same names; None if it
+        was never run again
     :param items: of a run with items
     :param due_at: when it goes on by itself
     :param deadline_at: when it fails, if it is not finished

@@ -36,6 +36,9 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
 }
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 class Telling(Running):
     """What follows from the end of a run."""
 
@@ -322,7 +325,7 @@ class Telling(Running):
             self.host.reopen(node, mark.key)
         return self.save(replace(mark, unhandled=False, last=False, told=0))
 
-    def renew(self, mark: Mark, given: Mapping[str, Any] | None = None) -> Mark:
+    def renew(self, mark: Mark, given: Mapping[str, Any] = NOTHING) -> Mark:
         """Let a run have its turn once more."""
         state = st.next_task_state(mark.state, TaskEvent.RERUN)
         mark = replace(mark, state=state, retries=0, given=given, outcome=None, reported=None)
@@ -344,7 +347,7 @@ class Telling(Running):
         if tally.intent is Intent.SETTLE:
             tally, closed = self.release(tally), False
         tally = self.save(replace(tally, dead=tally.dead - 1))
-        if node.join is not None and tally.runs and not tally.attempt and tally.state is TaskState.FAILURE:
+        if node.join is not None and tally.live < node.join and tally.state is TaskState.FAILURE:
             closed = tally.told == st.ALL
             tally = self.forget(node, self.release(tally) if tally.intent else tally)
             self.save(replace(self.renew(tally), info=None, runs=0, ended=0))

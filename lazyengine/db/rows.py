@@ -169,13 +169,19 @@ def mark_of(row: Row[Any]) -> Mark:
         retries=row.retries,
         ending=TaskState(row.ending) if row.ending else None,
         unhandled=bool(row.unhandled),
-        items=Items(*row.item_counts) if row.item_counts else None,
+        last=bool(row.last),
+        given=row.given,
+        items=_items(*row.item_counts) if row.item_counts else None,
         started_at=row.started_at,
         due_at=row.due_at,
         deadline_at=row.deadline_at,
         finished_at=row.finished_at,
         finished_event=row.finished_event,
     )
+
+
+def _items(*counts: Any) -> Items:
+    return Items(*counts[:6], redo=tuple(*counts[6:]))
 
 
 def context_to_json(context: Context) -> list[Any]:
@@ -209,6 +215,8 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "retries": mark.retries,
         "ending": mark.ending,
         "unhandled": int(mark.unhandled) or None,
+        "last": int(mark.last) or None,
+        "given": None if mark.given is None else dict(mark.given),
         "item_counts": astuple(mark.items) if mark.items else None,
         "fed": dict(mark.fed) or None,
         "loop": astuple(mark.loop) if mark.loop else None,

@@ -158,6 +158,8 @@ mark = Table(
     Column("retries", Integer, nullable=False, server_default="0"),
     Column("ending", String(16)),
     Column("unhandled", Integer),
+    Column("last", Integer),
+    Column("given", Json),
     Column("item_counts", Json),
     Column("fed", Json),
     Column("loop", Json),

@@ -219,7 +219,7 @@ class Driver:
     def rerun(self, name: str, skip: bool = False) -> "Driver":
         key = (self.ids[name], 1)
         decision = resolve.rerun(self.slice({key[0]}, {key}), key, NOW, self.host, skip=skip)
-        self.scheduled = tuple(one for one in self.scheduled if one != key)
+        self.scheduled = ()  # what it leads to may be handed out once more
         self.transact(decision, {key[0]})
         return self
 
