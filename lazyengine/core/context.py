@@ -59,7 +59,8 @@ def publish(context: Context, values: Mapping[str, Any], write: Callable[[Any], 
     versions = dict(context.versions)
     for leaf in leaves(values):
         versions[leaf] = versions.get(leaf, 0) + 1
-    return Context({**context.slots, **{name: write(value) for name, value in values.items()}}, versions)
+    slots = {**context.slots, **{name: write(value) for name, value in values.items()}}
+    return Context(slots, versions, context.origins)
 
 
 def join(

@@ -78,12 +78,14 @@ class Telling(Running):
             if token.live and not self.is_over:
                 self.feed(node, threshold, tally, token)
             return
-        if tally.runs or self.is_over:
+        if tally.live >= threshold or self.is_over:
             return  # it has had its one run, or will have none: what the other links say changes nothing
         chosen = token.live > 0
         tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
         if token.source:
             self.host.hear(node, (node.id, 1), token.source)
+        if tally.runs:
+            return  # it has failed without running, but a rerun may take that back
         if tally.live == threshold:
             self.save(replace(tally, runs=1))
             self.start(node, 1)
