@@ -87,7 +87,7 @@ class Resolution:
                 joins |= set(facts.joins)
         for join in joins & self._looping(joins):
             runs = self.marks[join, 1].runs if (join, 1) in self.marks else 0
-            waiting = self.store.waiting_marks(self.execution_id, join, runs)
+            waiting = self.store.waiting_marks(self.execution_id, join, runs - 1)  # the newest may have to wait on
             self.marks = waiting | self.marks
 
     def _looping(self, ids: Iterable[int]) -> set[int]:

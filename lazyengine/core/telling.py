@@ -309,7 +309,7 @@ class Telling(Running):
             return mark
         if node.loop is not None:
             self.count_loop(node.loop, live=1)
-            self.reopen_loop(node.loop)
+            self.reopen_loop(node.loop, mark.key)
         elif node.repeats:
             self.withdraw_links(node, closed=tally.dead == node.indegree and tally.ended == tally.runs)
             self.save(replace(self.mark((node.id, 1)), ended=tally.ended - 1))
@@ -333,11 +333,29 @@ class Telling(Running):
         mark = replace(mark, state=state, retries=0, given=given, outcome=None, reported=None)
         return self.save(replace(mark, started_at=None, deadline_at=None, finished_at=None))
 
-    def reopen_loop(self, loop: int) -> None:
-        tally = self.loop_tally(loop)
+    def reopen_loop(self, loop: int, again: Key | None = None) -> None:
+        """Let a loop that has come to its end go on, and the joins in it wait on whose waiting in vain led nowhere.
+
+        :param again: a run that is run again itself
+        """
+        tally, facts = self.loop_tally(loop), self.nodes[loop].loop_facts
+        assert facts is not None
         if tally.closed:
             self.save(replace(self.mark((loop, 1)), loop=replace(tally, closed=False)))
+            for join in facts.joins:
+                newest = self.mark((join, max(1, self.mark((join, 1)).runs)))
+                if newest.last and self.is_blocked(self.nodes[join], newest) and newest.key != again:
+                    self.unblock(self.nodes[join], newest)
             self.tell_exits(self.nodes[loop], Errand.WITHDRAW)
+
+    def is_blocked(self, node: Node, mark: Mark) -> bool:
+        return node.join is not None and mark.live < node.join and mark.state is TaskState.FAILURE
+
+    def unblock(self, node: Node, mark: Mark) -> None:
+        """Let a join that failed without running wait on."""
+        mark = self.forget(node, self.release(mark) if mark.intent else mark)
+        self.save(replace(self.renew(mark), info=None, ended=0))
+        self.save(replace(self.mark((node.id, 1)), runs=mark.iteration - 1))
 
     def withdraw(self, node: Node, tally: Mark) -> None:
         """Take back a dead verdict that a node was told, and what the node itself has told because of it."""
@@ -349,10 +367,9 @@ class Telling(Running):
         if tally.intent is Intent.SETTLE:
             tally, closed = self.release(tally), False
         tally = self.save(replace(tally, dead=tally.dead - 1))
-        if node.join is not None and tally.live < node.join and tally.state is TaskState.FAILURE:
+        if self.is_blocked(node, tally):
             closed = tally.told == st.ALL
-            tally = self.forget(node, self.release(tally) if tally.intent else tally)
-            self.save(replace(self.renew(tally), info=None, runs=0, ended=0))
+            self.unblock(node, tally)
         self.withdraw_links(node, closed)
 
     def withdraw_links(self, node: Node, closed: bool) -> None:

@@ -222,7 +222,7 @@ class Store:
         }
 
     def waiting_marks(self, execution_id: str, node_id: int, runs: int) -> dict[Key, Mark]:
-        """Return the marks of a join in a loop that wait for a later run than it has had."""
+        """Return the marks of the runs of a join in a loop that come after `runs` runs of it."""
         rows = self.connection.execute(
             select(*SMALL_MARK).where(
                 _mark.execution_id == execution_id,

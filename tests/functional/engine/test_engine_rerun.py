@@ -393,6 +393,41 @@ def test_a_join_below_hears_of_each_link_once(engine: Engine) -> None:
     assert run.states["j"] == "RUNNING"
 
 
+LOOP: dict[str, Any] = {
+    "s": {"on-success": "a"},
+    "a": {"on-success": ["x", "y"]},
+    "x": {"on-success": "j"},
+    "y": {"on-success": "j"},
+    "j": {"join": "all", "publish": {"n": 1}, "on-success": [{"a": "<% false %>"}, "e"]},
+    "b": {"on-success": "e"},
+    "e": {"join": "all"},
+}
+
+
+def test_a_loop_that_had_come_to_rest(engine: Engine) -> None:
+    """A task in it runs again: the joins in it and behind it that had failed have not."""
+    run = Run(engine, LOOP).done("s", "a", "b", "x").fail("y")
+    assert (run.states["j"], run.states["e"], run.state) == ("FAILURE", "FAILURE", "FAILURE")
+    run.again("y")
+    assert run.states["e"] == "PENDING"
+    assert run.states["j"] == "PENDING"
+    assert run.done("y", "j", "e").state == "SUCCESS"
+
+
+def test_a_join_in_a_loop_that_is_skipped(engine: Engine) -> None:
+    run = Run(engine, LOOP).done("s", "a", "b", "x").fail("y")
+    run.again("j", skip=True)
+    assert run.states["j"] == "SKIPPED"
+    assert run.done("e").state == "FAILURE", "y has failed all the same"
+
+
+def test_a_task_before_a_loop(engine: Engine) -> None:
+    run = Run(engine, LOOP).done("b").fail("s")
+    assert run.states["e"] == "FAILURE"
+    run.again("s")
+    assert run.done("s", "a", "x", "y", "j", "e").state == "SUCCESS"
+
+
 # -- data -------------------------------------------------------------------------------------------------------------
 
 
@@ -407,6 +442,18 @@ def test_the_variables_of_the_end(engine: Engine) -> None:
     run.again("a")
     run.done("a", "b")
     assert run.execution.output == {"z": 4, "s": 2, "t": 3}
+
+
+def test_a_join_that_failed_hears_on(engine: Engine) -> None:
+    """What chose it after it had failed is among its variables when it runs after all."""
+    tasks = {name: {"publish": {name: 1}, "on-success": "j"} for name in "abc"}
+    run = Run(engine, {**tasks, "j": {"join": "all", "publish-on-error": {"e": 1}}})
+    run.done("a").fail("b")
+    assert run.states["j"] == "FAILURE"
+    run.done("c").again("b")
+    run.done("b", "j")
+    output = run.execution.output
+    assert (run.state, {name: output[name] for name in "abc"}) == ("SUCCESS", dict.fromkeys("abc", 1))
 
 
 def test_what_a_handler_published_the_first_time(engine: Engine) -> None:
