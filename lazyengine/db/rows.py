@@ -181,7 +181,8 @@ def mark_of(row: Row[Any]) -> Mark:
 
 
 def _items(*counts: Any) -> Items:
-    return Items(*counts[:6], redo=tuple(*counts[6:]))
+    total, width, begun, done, failed, cancelled, *redo = counts
+    return Items(total, width, begun, done, failed, cancelled, tuple(*redo))
 
 
 def context_to_json(context: Context) -> list[Any]:
