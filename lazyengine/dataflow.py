@@ -67,7 +67,7 @@ class DataFlow(Host):
                 waiting = self.context_of(key)
                 self.contexts[key] = Context(waiting.slots, waiting.versions)
             else:
-                self.contexts[key] = self.context_of(source) if source else EMPTY
+                self.contexts[key] = replace(self.context_of(source), before=None) if source else EMPTY
 
     def value(self, node: Node, key: Key, value: Any) -> Any:
         return self.evaluate(load_template(value), node, key)
@@ -187,6 +187,8 @@ class DataFlow(Host):
         template = load_template(scopes.get("branch", {}))
         if branch := self.evaluate(template, node, key):
             self.published[key] = branch
+            if mark.state is TaskState.FAILURE:
+                context = replace(context, before=context.before or context)
             self.contexts[key] = contexts.publish(context, branch, self.write)
         if shared := self.evaluate(load_template(scopes.get("global", {})), node, key, context):
             self._load_execution()
@@ -199,9 +201,11 @@ class DataFlow(Host):
             self._final_changed = True
             self._last[key] = True
 
-    def reopen(self, node: Node, key: Key) -> None:
-        """Merge the contexts of the runs that lead nowhere anew, without this one."""
-        if self.has_data:
+    def reopen(self, node: Node, key: Key, last: bool) -> None:
+        """Take back what it published as it failed; merge the contexts of the runs that lead nowhere without it."""
+        if self.has_data and (before := self.context_of(key).before):
+            self.contexts[key], self.published[key] = before, {}
+        if self.has_data and last:
             self._last[key] = False
             keys = {*read_last(self.store.connection, self.execution_id), *(key for key in self._last)}
             self._final = EMPTY

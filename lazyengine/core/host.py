@@ -87,5 +87,5 @@ class Host:
     def last(self, node: Node, key: Key) -> None:
         """Note that a run that has ended leads to no other task: its variables are among those of the end."""
 
-    def reopen(self, node: Node, key: Key) -> None:
-        """Note that a run of which `last` was told has not ended after all."""
+    def reopen(self, node: Node, key: Key, last: bool) -> None:
+        """Note that a run has not ended after all; `last` says whether that was told of it."""

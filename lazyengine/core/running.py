@@ -69,14 +69,12 @@ class Running(Books):
         policy, key = node.policy, mark.key
         pause = truth(self.host, node, key, "pause-before", policy.pause_before)
         wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
-        seconds = number(self.host, node, key, "timeout", policy.timeout_seconds)
+        mark = self.with_deadline(node, mark)
         number(self.host, node, key, "wait-after", policy.wait_after_seconds)  # what is wrong is refused at once
         number(self.host, node, key, "concurrency", policy.concurrency, whole=True)
         if policy.retry:
             number(self.host, node, key, "retry count", policy.retry.count, whole=True)
             number(self.host, node, key, "retry delay", policy.retry.delay_seconds)
-        if seconds:
-            mark = replace(mark, deadline_at=self.now + timedelta(seconds=seconds))
         if pause and not self.is_over:
             self.put_off(replace(mark, info="Set by 'pause-before' policy"))
             if self.is_running():
@@ -85,6 +83,10 @@ class Running(Books):
             self.delay(mark, wait, f"Delayed by 'wait-before' policy [delay={wait:g}]")
         else:
             self.attempt(node, mark)
+
+    def with_deadline(self, node: Node, mark: Mark) -> Mark:
+        seconds = number(self.host, node, mark.key, "timeout", node.policy.timeout_seconds)
+        return replace(mark, deadline_at=self.now + timedelta(seconds=seconds)) if seconds else mark
 
     def put_off(self, mark: Mark) -> None:
         """Keep a run for the backlog that has had its turn and not begun."""
@@ -133,12 +135,12 @@ class Running(Books):
         if self.host.spread(node, mark.key) != mark.items.total:
             raise Refused(f"with-items: there are not {mark.items.total} items any more; run all of them again")
         items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
-        redo = tuple(sorted(one.item for one in items_of if one.state in BROKEN))
+        redo = tuple(sorted(one.item for one in items_of if one.state in BROKEN and one.item < mark.items.total))
         begun, done = mark.items.begun - len(redo), mark.items.done - len(redo)
         items = replace(mark.items, begun=begun, done=done, failed=0, cancelled=0, redo=redo)
         state = st.next_task_state(mark.state, TaskEvent.START)
         mark = replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items, started_at=self.now)
-        self.save(mark)
+        mark = self.save(self.with_deadline(node, mark))
         self.record(EventKind.TASK, mark.state, mark)
         for item in redo:
             self.save(Mark(mark.node, mark.iteration, item))

@@ -323,8 +323,7 @@ class Telling(Running):
         if mark.unhandled:
             self.unhandled -= 1
             self.cause = f"Tasks that failed: {self.unhandled}" if self.unhandled else None
-        if mark.last:
-            self.host.reopen(node, mark.key)
+        self.host.reopen(node, mark.key, mark.last)
         return self.save(replace(mark, unhandled=False, last=False, told=0))
 
     def renew(self, mark: Mark, given: Mapping[str, Any] = NOTHING) -> Mark:

@@ -186,11 +186,15 @@ def _items(*counts: Any) -> Items:
 
 
 def context_to_json(context: Context) -> list[Any]:
-    return [dict(context.slots), dict(context.versions), dict(context.origins)]
+    value: list[Any] = [dict(context.slots), dict(context.versions), dict(context.origins)]
+    return [*value, context_to_json(context.before)] if context.before else value
 
 
 def context_from_json(value: list[Any] | None) -> Context:
-    return Context(*value) if value else EMPTY
+    if not value:
+        return EMPTY
+    slots, versions, origins, *before = value
+    return Context(slots, versions, origins, context_from_json(before[0]) if before else None)
 
 
 def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:

@@ -295,6 +295,14 @@ def test_items_that_run_again_keep_to_the_concurrency(engine: Engine) -> None:
     assert run.item(0, "y").item(2, "y").state == "SUCCESS"
 
 
+def test_a_timeout_holds_for_items_that_run_again(timed: Engine, clock: Clock) -> None:
+    run = Run(timed, {"a": {**ITEMS["a"], "timeout": 9}}).item(0).item(1).item(2)
+    run.again("a", reset=False)
+    clock.advance(9)
+    timed.fire_due()
+    assert (run.task("a").state, run.task("a").info) == (TaskState.FAILURE, "Task timed out.")
+
+
 def test_an_item_that_was_cancelled(engine: Engine) -> None:
     """It cancels the task; those that were under way still are when the task runs again without a reset."""
     run = Run(engine, ITEMS)
@@ -444,6 +452,22 @@ def test_the_variables_of_the_end(engine: Engine) -> None:
     assert run.execution.output == {"z": 4, "s": 2, "t": 3}
 
 
+def test_what_it_published_as_it_failed_is_taken_back(engine: Engine) -> None:
+    """(In Mistral only if it publishes something else.)"""
+    tasks: dict[str, Any] = {
+        "s": {"publish": {"v": 0}, "on-success": "a"},
+        "a": {"publish-on-error": {"e": 1, "v": 1}, "publish": {"s": "<% $.v %>"}, "on-success": "b"},
+        "b": {"publish": {"t": 3}},
+    }
+    run = Run(engine, tasks).done("s").fail("a")
+    assert run.task("a").published == {"e": 1, "v": 1}
+    run.again("a")
+    assert run.task("a").published == {}
+    run.fail("a").again("a")
+    run.done("a", "b")
+    assert run.execution.output == {"v": 0, "s": 0, "t": 3}
+
+
 def test_a_join_that_failed_hears_on(engine: Engine) -> None:
     """What chose it after it had failed is among its variables when it runs after all."""
     tasks = {name: {"publish": {name: 1}, "on-success": "j"} for name in "abc"}
@@ -476,3 +500,16 @@ def test_what_a_handler_published_the_first_time(engine: Engine) -> None:
         run.done("h", "f")
     output = run.execution.output
     assert {name: output[name] for name in "ehf"} == {"e": 5, "h": 6, "f": 6}
+
+
+def test_a_reverse_workflow(engine: Engine) -> None:
+    tasks = {"a": {"publish": {"v": 1}}, "b": {"requires": "a"}, "c": None, "d": {"requires": ["b", "c"]}}
+    definition = {"version": "2.0", "w": {"type": "reverse", "output": {"v": "<% $.v %>"}, "tasks": tasks}}
+    id = engine.start_execution(OWNER, Start(definition, "d", params={"task_name": "d"})).execution.id
+    done(engine, id, "c")
+    engine.complete_task(OWNER, id, failure("a"))
+    assert state_of(engine, id) == "FAILURE"
+    engine.rerun_task(OWNER, id, Rerun("a"))
+    done(engine, id, "a", "b", "d")
+    execution = engine.get_execution(OWNER, id)
+    assert (execution.state, execution.output) == ("SUCCESS", {"v": 1})
