@@ -6,6 +6,7 @@ Sources: Mistral's `workflow/data_flow.py` (what a task sees, in which order) an
 join sees: the runs that chose it).
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,25 +25,30 @@ from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
 from lazyengine.errors import InputInvalid
 from lazyengine.records import Execution, RunData
-from lazyengine.views import Row, execution_view, task_view
+from lazyengine.views import Row, execution_view, family_view, task_view
 
 MOST_ITEMS = 100_000
+LONGEST_NAME = 255
 
 
 class DataFlow(Host):
     """
     :param has_data: whether anything in the graph publishes, so that runs have contexts at all
+
+    `calls` are runs and items that have begun and whose work is a workflow that is still to be started; `children` are
+    the executions that were.
     """
 
-    def __init__(self, store: Store, execution_id: str, graph_id: int, has_data: bool, evaluator: Evaluator) -> None:
-        self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
-        self.has_data, self.evaluator = has_data, evaluator
+    def __init__(self, store: Store, execution_id: str, has_data: bool, evaluator: Evaluator) -> None:
+        self.store, self.execution_id, self.has_data, self.evaluator = store, execution_id, has_data, evaluator
         self.contexts: dict[Key, Context] = {}
         self.inputs: dict[Key, dict[str, Any]] = {}
         self.published: dict[Key, dict[str, Any]] = {}
         self.actions: dict[Key, str] = {}
         self.targets: dict[Key, str] = {}
         self.ended: dict[Key, tuple[Node, Mark]] = {}
+        self.calls: deque[tuple[Node, Key]] = deque()
+        self.children: dict[Key, str] = {}
         self._final: Context | None = None
         self._final_changed = False
         self._last: dict[Key, bool] = {}
@@ -94,7 +100,7 @@ class DataFlow(Host):
 
     def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
         """Evaluate the input, the action and the target of every item, in one go."""
-        template = load_template([node.input, node.action, node.target])
+        template = load_template([node.input, _work(node), node.target])
         if not template.has_expressions:
             return
         view = self._view(template.reads, node, key, EMPTY)
@@ -112,25 +118,29 @@ class DataFlow(Host):
         given, action, target = found
         if not isinstance(given, dict):
             raise Refused(f"the input is an object, not {to_json(given):.100}")
-        if not isinstance(action, str | None) or not isinstance(target, str) or len(target) > 255:
-            raise Refused(f"an action and a target are names, not {to_json([action, target]):.100}")
+        named = (action, target) if action is not None or node.workflow else (target,)
+        if any(not isinstance(name, str) or len(name) > LONGEST_NAME for name in named):
+            raise Refused(f"the names of what to run and of its target are strings, not {to_json([*named]):.100}")
         self.inputs[key] = given
-        if action != node.action:
+        if action != _work(node):
             self.actions[key] = action or "std.noop"
         if target != node.target:
             self.targets[key] = target
 
     def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
-        template = load_template([node.input, node.action, node.target])
+        template = load_template([node.input, _work(node), node.target])
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
-        action = self.actions.get(key, node.action)
         own = self.input_of(node, key) if template.has_expressions else _declared(node)
         own = {**own, **(given or {})}
         if node.adhoc:
             own = self._through(node, key, own)
         if node.adhoc or given is not None:
             self.inputs[key] = own
+        if node.workflow:
+            self.calls.append((node, key))
+            return None
+        action = self.actions.get(key, node.action)
         needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(own)))
         if needed - own.keys() or own.keys() - needed - optional:
             raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(own)[:10]}")
@@ -258,15 +268,19 @@ class DataFlow(Host):
     def _view(self, reads: Reads, node: Node | None, key: Key | None, context: Context) -> View:
         row = self._load_execution()
         context = self.context_of(key) if key and context is EMPTY else context
-        tasks = self._tasks(reads)
+        root_id = row.root_id or self.execution_id
+        family = data.read_family(self.store.connection, root_id) if reads.executions else []
+        tasks = self._tasks(reads, [one.id for one in family] or [self.execution_id])
+        own = [task for task in tasks if task["workflow_execution_id"] == self.execution_id]
         return View(
             variables=self.variables(reads.variables, context),
             env=row.params.get("env", {}),
             globals=self._variables,
             execution=execution_view(row),
             task=self._current(reads, node, key) if node and key else None,
-            tasks={task["name"]: task for task in tasks},
+            tasks={task["name"]: task for task in own},
             task_list=tasks,
+            executions=[family_view(one) for one in family],
         )
 
     def variables(self, names: frozenset[str] | None, context: Context) -> dict[str, Any]:
@@ -294,27 +308,27 @@ class DataFlow(Host):
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, [node.name])
+        rows = data.read_task_data(self.store.connection, [self.execution_id], [node.name])
         return next((task_view(self.execution_id, row) for row in rows if row.iteration == key[1]), view)
 
-    def _tasks(self, reads: Reads) -> list[dict[str, Any]]:
+    def _tasks(self, reads: Reads, execution_ids: list[str]) -> list[dict[str, Any]]:
         """Every run that is read, as saved and as this transaction left it."""
         if not reads.task_list and reads.tasks is not None and not reads.tasks:
             return []
         names = None if reads.task_list else reads.tasks
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names)
-        views: dict[Key, Any] = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
-        views |= {
-            key: self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names
-        }
-        return list(views.values())
+        rows = data.read_task_data(
+            self.store.connection, execution_ids if names is None else [self.execution_id], names
+        )
+        views = [task_view(row.execution_id, row) for row in rows]
+        views += [self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names]
+        return list({view["id"]: view for view in views}.values())
 
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
         row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
-            self.published.get(key), mark.started_at, mark.finished_at,
+            self.published.get(key), mark.started_at, mark.finished_at, bool(node.workflow),
         )  # fmt: skip
         return task_view(self.execution_id, row)
 
@@ -330,7 +344,7 @@ class DataFlow(Host):
             columns["final_context"] = context_to_json(self._final)
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)
-        keys = {*self.contexts, *self.inputs, *self.published}
+        keys = {*self.contexts, *self.inputs, *self.published, *self.children}
         return {
             key: RunData(
                 self.contexts.get(key),
@@ -338,6 +352,7 @@ class DataFlow(Host):
                 self.published.get(key),
                 self.actions.get(key),
                 self.targets.get(key),
+                self.children.get(key),
             )
             for key in keys
         }
@@ -361,15 +376,15 @@ class DataFlow(Host):
         return RunData(None, self.input_of(node, key, mark.given is not None), self.published.get(key))
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
-        """Return the action and the target of a run or an item that was handed out."""
-        if key not in self.inputs and load_template([node.action, node.target]).has_expressions:
+        """Return the action (or the workflow) and the target of a run or an item that has begun."""
+        if key not in self.inputs and load_template([_work(node), node.target]).has_expressions:
             return data.read_who(self.store.connection, self.execution_id, key)
-        action = self.actions.get(key, node.action)
+        action = self.actions.get(key, _work(node))
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
     def input_of(self, node: Node, key: Key, given: bool = False) -> dict[str, Any]:
         """Return the input of a run, or of an item, that was handed out; `given`: a rerun may have had a say in it."""
-        evaluated = given or node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+        evaluated = given or node.adhoc or load_template([node.input, _work(node), node.target]).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
         return self.inputs.get(key) or _declared(node)
@@ -377,6 +392,10 @@ class DataFlow(Host):
 
 def _declared(node: Node) -> dict[str, Any]:
     return node.input if isinstance(node.input, dict) else {}
+
+
+def _work(node: Node) -> str | None:
+    return node.workflow or node.action
 
 
 def _item_result(outcome: Outcome | None) -> Any:

@@ -3,35 +3,42 @@
 from lazyengine import errors
 from lazyengine.core import resolve
 from lazyengine.core.decision import Errand, Token
-from lazyengine.core.graph import Node
-from lazyengine.core.state import RERUNNABLE_TASK_STATES, ExecutionState, Mark, TaskState
-from lazyengine.db.reruns import read_item_marks, revive
-from lazyengine.records import Assignment, Rerun
+from lazyengine.core.graph import Key, Node
+from lazyengine.core.state import FINAL_EXECUTION_STATES, RERUNNABLE_TASK_STATES, ExecutionState, Mark, TaskState
+from lazyengine.db.reruns import offer_again, read_item_marks, read_stalled
+from lazyengine.records import Rerun
 from lazyengine.reports import find_run
 from lazyengine.resolution import Resolution
 
 
-def run_again(run: Resolution, rerun: Rerun) -> tuple[Assignment, ...]:
-    """Run a task again, or skip it, save that, and return what was handed out.
+def run_again(run: Resolution, rerun: Rerun) -> int:
+    """Run a task again, or skip it; return the number of the first history row of that.
 
     :raises LazyEngineError: as `Engine.rerun_task` says
     """
     node, mark = _find(run, rerun)
     _check(run, node, mark, rerun)
     _load(run, node, mark, rerun)
+    if run.header.state in FINAL_EXECUTION_STATES:
+        _revive(run, None if rerun.skip else mark.key)
     first = run.header.events + 1
     run.follow(
         resolve.rerun(run.slice(), mark.key, run.now, run.flow, reset=rerun.reset, skip=rerun.skip, given=rerun.input)
     )
-    run.settle()
-    run.save()
-    if run.is_running_again:
-        revive(run.store.connection, run.execution_id, run.now)
-    return run.handed_out_after(first) if run.events else ()
+    return first
+
+
+def _revive(run: Resolution, key: Key | None) -> None:
+    """Let go on what stood still since the execution ended."""
+    offer_again(run.store.connection, run.execution_id, key, run.now)
+    stalled = read_stalled(run.store.connection, run.execution_id)
+    run.marks = stalled | run.marks
+    run.load_nodes(key[0] for key in stalled)
+    run.follow(resolve.revive(run.slice(), stalled, run.now))
 
 
 def _find(run: Resolution, rerun: Rerun) -> tuple[Node, Mark]:
-    node = run.store.node_named(run.graph_id, rerun.task)
+    node = run.store.node_named(run.identity.graph_id, rerun.task)
     mark = find_run(run, node, rerun.iteration)[0] if node else None
     if node is None or mark is None:
         raise errors.TaskNotFound.of(run.execution_id, rerun.task, rerun.iteration)

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     published: dict[str, Any] | None
     started_at: datetime | None
     finished_at: datetime | None
+    is_workflow: bool = False
 
 
 def task_id(execution_id: str, key: Key) -> str:
@@ -27,7 +28,7 @@ def task_id(execution_id: str, key: Key) -> str:
     return f"{execution_id}:{key[0]}:{key[1]}"
 
 
-STATES = {"FAILURE": "ERROR", "DELAYED": "RUNNING_DELAYED", "SUSPENDED": "PAUSED"}
+STATES = {"FAILURE": "ERROR", "DELAYED": "RUNNING_DELAYED", "SUSPENDING": "PAUSED", "SUSPENDED": "PAUSED"}
 """What Mistral calls the states that it has other words for; expressions see its words."""
 
 
@@ -41,7 +42,20 @@ def execution_view(row: Any) -> dict[str, Any]:
         "params": row.params,
         "created_at": str(row.created_at),
         "updated_at": str(row.updated_at),
-        "root_execution_id": row.id,
+        "root_execution_id": row.root_id,
+    }
+
+
+def family_view(row: Any) -> dict[str, Any]:
+    """What `executions()` shows of each (Mistral: `db/v2/sqlalchemy/models.py`, WorkflowExecution)."""
+    parent = (row.parent_node, row.parent_iteration)
+    return {
+        **execution_view(row),
+        "workflow_name": row.workflow,
+        "state": STATES.get(row.state, row.state),
+        "state_info": row.info,
+        "output": row.output,
+        "task_execution_id": task_id(row.parent_id, parent) if row.parent_id else None,
     }
 
 
@@ -58,7 +72,7 @@ def task_view(execution_id: str, row: Any) -> dict[str, Any]:
         "state_info": row.info,
         "result": row.result if row.attempt and row.state in FINAL_TASK_STATES else [],
         "published": row.published or {},
-        "type": "ACTION",
+        "type": "WORKFLOW" if row.is_workflow else "ACTION",
         "workflow_execution_id": execution_id,
         "created_at": str(row.started_at),
         "updated_at": str(row.finished_at),

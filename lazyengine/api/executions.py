@@ -58,6 +58,7 @@ LIST_PARAMETERS = (
     Parameter("state", answers.EXECUTION_STATE, "Those in one of these states.", repeated=True),
     Parameter("workflow", NAME, "Those of this workflow."),
     Parameter("tag", NAME, "Those with this tag."),
+    Parameter("parent", UUID, "Those that do the work of tasks of this execution."),
     Parameter(
         "created_at", ComparedTime(), "Those created at such a time, as in gt:2026-01-02T03:04:05Z.", repeated=True
     ),
@@ -228,6 +229,7 @@ def execution_query(
     state: list[ExecutionState] | tuple[()] = (),
     workflow: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     created_at: list[tuple[str, Any]] | tuple[()] = (),
     sort: bool = True,
     marker: str | None = None,
@@ -237,6 +239,7 @@ def execution_query(
         states=tuple(dict.fromkeys(state)),
         workflow=workflow,
         tag=tag,
+        parent=parent,
         created=tuple(created_at),
         descending=sort,
         limit=limit,

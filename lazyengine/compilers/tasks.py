@@ -30,9 +30,6 @@ EXTERNAL_ACTION = "std.async_noop"
 
 _ITEM = re.compile(r"\s*+([\w-]++)\s++in\b\s*+")
 
-RUNS_WORKFLOWS = False
-"""Whether the engine can run workflows as tasks; it cannot yet, so a definition with one is refused."""
-
 
 class Tasks:
     """Reads the tasks of one workflow; what is wrong is added to `faults`.
@@ -102,8 +99,6 @@ class Tasks:
         elif inline:
             self.faults.add(where, "parameters stand behind the name, so input cannot be one expression")
         if key == "workflow":
-            if not RUNS_WORKFLOWS:
-                self.faults.add(where, "sub-workflows are not supported yet")
             return {"workflow": name, "input": given}
         return {**self.expand(where, name, given), "input": given}
 

@@ -40,6 +40,9 @@ MOST_TRANSITIONS = 1_000_000
 """Transitions that all tasks of a definition may have together; task-defaults give theirs to every task."""
 
 
+Compiled = tuple[Graph, list[Node]]
+
+
 def document_digest(definition: str | dict[str, Any]) -> str:
     """Return what identifies a definition as it was given."""
     return _digest(definition)  # keys unsorted: the order of tasks means something
@@ -64,7 +67,7 @@ def compile_definition(
     default_action: str,
     max_tasks: int,
     task_name: str | None = None,
-) -> tuple[Graph, list[Node]]:
+) -> Compiled:
     """Compile one workflow of a definition; the others are checked too.  Cost: linear in the document.
 
     :param workflow: its name; None where the definition has only one
@@ -85,6 +88,18 @@ def compile_definition(
     return _compile_all(sources, actions, faults, default_action, max_tasks)[chosen].result(task_name)
 
 
+def compile_direct(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> dict[str, Compiled]:
+    """Compile every direct workflow of a definition; what a reverse one comes to depends on its target.
+
+    :raises DefinitionInvalid: with every fault found
+    """
+    faults = Faults()
+    document = read(definition)
+    sources = workflows_of(document, faults)
+    compiled = _compile_all(sources, Actions(document, faults), faults, default_action, max_tasks)
+    return {name: one.result(None) for name, one in compiled.items() if one.kind == "direct"}
+
+
 def declarations_of(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> list[Declaration]:
     """Check every workflow of a definition, as `compile_definition` does, and tell what each says of itself.
 
@@ -102,8 +117,10 @@ def _compile_all(
 ) -> dict[str, "_Workflow"]:
     compiled: dict[str, _Workflow] = {}
     room = MOST_TRANSITIONS
+    siblings = tuple(source.name for source in sources)
     for source in sources:
-        compiled[source.name] = compilation = _Workflow(source, actions, faults, default_action, max_tasks, room)
+        compilation = _Workflow(source, siblings, actions, faults, default_action, max_tasks, room)
+        compiled[source.name] = compilation
         compilation.compile()
         room = compilation.room
     faults.raise_if_any()
@@ -114,9 +131,11 @@ class _Workflow:
     """The compilation of one workflow; faults are added as they are found and compilation goes on."""
 
     def __init__(
-        self, source: Source, actions: Actions, faults: Faults, default_action: str, max_tasks: int, room: int
-    ) -> None:
+        self, source: Source, siblings: tuple[str, ...], actions: Actions, faults: Faults, default_action: str,
+        max_tasks: int, room: int,
+    ) -> None:  # fmt: skip
         self.name, self.path, self.spec, self.faults = source.name, source.path, source.spec, faults
+        self.book, self.siblings = source.book, siblings
         self.actions, self.default_action, self.max_tasks, self.room = actions, default_action, max_tasks, room
         self.kind = "direct"
         self.head = Graph(self.name, (), 0, {}, ())
@@ -162,7 +181,8 @@ class _Workflow:
             roots=tuple(node.id for node in nodes if not node.indegree),
             size=len(nodes),
             publishes=any(node.publish for node in nodes),
-            nests=any(node.workflow for node in nodes),
+            book=self.book,
+            siblings=self.siblings if any(node.workflow for node in nodes) else (),
         ), nodes
 
     def read_template(self, key: str) -> dict[str, Any] | None:

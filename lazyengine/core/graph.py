@@ -188,7 +188,8 @@ class Graph:
     :param vars: variables that every task sees
     :param output: what a successful execution puts out, or None where the definition does not say
     :param publishes: some task publishes variables
-    :param nests: some task is a workflow
+    :param book: the workbook that it stands in, or ''
+    :param siblings: the workflows of its document, itself too, where some task is a workflow
     :param output_on_error: what one that failed puts out beside its message
     """
 
@@ -201,5 +202,19 @@ class Graph:
     output: Any = None
     output_on_error: Any = None
     publishes: bool = False
-    nests: bool = False
+    book: str = ""
+    siblings: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+
+    @property
+    def nests(self) -> bool:
+        """Whether some task is a workflow."""
+        return bool(self.siblings)
+
+    def sibling(self, name: str) -> str | None:
+        """Return what a workflow that a task names is called from outside, if it is one of its document.
+
+        Source: Mistral's `engine/utils.py`, resolve_workflow_definition.
+        """
+        candidates = (f"{self.book}.{name}", name) if self.book else (name,)
+        return next((candidate for candidate in candidates if candidate in self.siblings), None)

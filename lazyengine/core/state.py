@@ -179,7 +179,7 @@ class Header:
     """The row of an execution that every decision reads and writes.
 
     :param live: runs begun and not ended
-    :param asleep: those of them that nobody works on: they wait for a time, or for a workflow that is suspended
+    :param asleep: those of them that sleep (`Mark.sleeps`)
     :param backlog: marks with an `Intent`
     :param held: places in the backlog given so far
     :param unhandled: failures that no on-error answered
@@ -266,6 +266,7 @@ class Mark:
     :param given: parameters that a rerun gave, in the place of those of the task that have the same names; None if it
         was never run again
     :param items: of a run with items
+    :param asleep: executions that do its work, or that of its items, and are suspended
     :param due_at: when it goes on by itself
     :param deadline_at: when it fails, if it is not finished
     :param outcome: set by the decision that ends the run; not loaded again
@@ -295,6 +296,7 @@ class Mark:
     last: bool = False
     given: Mapping[str, Any] | None = None
     items: Items | None = None
+    asleep: int = 0
     started_at: datetime | None = None
     due_at: datetime | None = None
     deadline_at: datetime | None = None
@@ -308,6 +310,13 @@ class Mark:
         """What names it: (node, iteration), and the item if it is one."""
         run = (self.node, self.iteration)
         return run if self.item == WHOLE else (*run, self.item)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether nobody works on a run: it waits for a time, or all executions that do its work are suspended."""
+        under_way = self.items.begun - self.items.done if self.items else 1
+        waits = self.due_at is not None or 0 < self.asleep == under_way
+        return waits and self.item == WHOLE and self.state not in FINAL_TASK_STATES
 
     @property
     def alarm_at(self) -> datetime | None:

@@ -154,9 +154,7 @@ class Telling(Running):
     def later(self, mark: Mark, intent: Intent) -> None:
         if intent is Intent.RUN:
             self.retried += 1
-        if self.is_running() and self.budget > 0 and (intent is not Intent.RUN or self.retried <= MOST_RETRIES):
-            self.budget -= 1
-            self.steps += 1
+        if self.is_running() and (intent is not Intent.RUN or self.retried <= MOST_RETRIES) and self.afford():
             self.act(mark, intent)
         elif not self.is_over:
             if intent is Intent.TELL and not self.is_running():
@@ -173,6 +171,8 @@ class Telling(Running):
         node = self.nodes[mark.node]
         if intent is Intent.SETTLE:
             self.settle_links(node)
+        elif intent is Intent.RUN and mark.item != st.WHOLE:
+            self.begin_held_item(node, mark)
         elif intent is Intent.RUN:
             self.live += 1
             self.attempt(node, mark)

@@ -34,36 +34,32 @@ def read_last(connection: Connection, execution_id: str) -> list[Key]:
     return [(row.node_id, row.iteration) for row in connection.execute(statement)]
 
 
-def revive(connection: Connection, execution_id: str, now: datetime) -> None:
-    """Let go on what stood still since the execution ended: put on offer what nobody holds, end what was delayed."""
-    connection.execute(
-        update(t.mark)
-        .where(
+def read_stalled(connection: Connection, execution_id: str) -> dict[Key, Mark]:
+    """Return the runs that are delayed and wait for nothing: their time came when the execution was over."""
+    rows = connection.execute(
+        select(*SMALL_MARK).where(
             _mark.execution_id == execution_id,
             _mark.state == TaskState.DELAYED,
             _mark.due_at.is_(None),
             _mark.place.is_(None),
         )
-        .values(due_at=now, alarm_at=now)
     )
-    for key in _unheld(connection, execution_id):
-        connection.execute(update(t.mark).where(*named(execution_id, key)).values(offered_at=now))
+    return {mark.key: mark for mark in map(mark_of, rows)}
 
 
-def _unheld(connection: Connection, execution_id: str) -> list[Key]:
-    """Return the runs and the items that somebody has to work on and nobody does, in the order of their keys."""
+def offer_again(connection: Connection, execution_id: str, key: Key | None, now: datetime) -> None:
+    """Put on offer what somebody has to work on and nobody does: a cancellation took it off.
+
+    :param key: a run that is about to go on
+    """
     rows: list[Any] = connection.execute(  # type: ignore[assignment]
         select(*SMALL_MARK)
         .where(_mark.execution_id == execution_id, _mark.state == TaskState.RUNNING)
         .order_by(_mark.node_id, _mark.iteration, _mark.item)
     ).all()
-    running = {(row.node_id, row.iteration) for row in rows if row.item == WHOLE}
-    return [
-        mark_of(row).key
-        for row in rows
-        if (row.node_id, row.iteration) in running
-        and row.offered_at is None
-        and row.claimed_by is None
-        and row.child_id is None
-        and (row.item != WHOLE or not row.item_counts)
-    ]
+    running = {(row.node_id, row.iteration) for row in rows if row.item == WHOLE} | {key}
+    for row in rows:
+        held = row.offered_at is not None or row.claimed_by is not None or row.child_id is not None
+        is_work = row.item != WHOLE or not row.item_counts
+        if is_work and not held and (row.node_id, row.iteration) in running:
+            connection.execute(update(t.mark).where(*named(execution_id, mark_of(row).key)).values(offered_at=now))

@@ -30,6 +30,8 @@ HEADER = ("state", "info", "cause", *COUNTERS)
 LARGE = ("input", "output", "variables", "final_context")
 CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
+STEER = "steer"
+"""Kind of an outbox row: the executions that do the work of its tasks are to follow the execution's state."""
 
 _execution = t.execution.c
 _mark = t.mark.c
@@ -79,8 +81,7 @@ _guarded = update(t.execution).where(
 SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
 SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
 KEPT = {"execution_id", "node_id", "iteration", "item", "created_at"}  # never change once written
-HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress", "child_id"}  # the claim's, not the decision's
-LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")
+LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")  # the claim's, not the decision's
 
 
 def _save_marks(dialect: str) -> Insert:
@@ -89,7 +90,7 @@ def _save_marks(dialect: str) -> Insert:
     A result once stored stays where a later decision has none, and a task stays on offer, or off it, unless this
     decision hands out another attempt or ends it: a claim may have come in between.  Nobody holds a new attempt.
     """
-    names = [column.name for column in t.mark.c if column.name not in HOLDERS]
+    names = [column.name for column in t.mark.c if column.name not in LEASE]
     values: dict[str, Any] = {name: bindparam(name) for name in names}
     statement: Any
     if dialect == "mysql":
@@ -109,7 +110,7 @@ def _save_marks(dialect: str) -> Insert:
         changes[name] = case((same_attempt, func.coalesce(new[name], _mark[name])), else_=new[name])
     for name in LEASE:
         changes[name] = case((same_attempt, _mark[name]), else_=None)
-    for name in ("context", "input", "published"):
+    for name in ("context", "input", "published", "child_id"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
     if dialect == "mysql":

@@ -66,6 +66,7 @@ definition = Table(
     metadata,
     Column("digest", String(64), primary_key=True),
     Column("document", Json, nullable=False),
+    Column("is_kept", Integer),  # 1: executions may look for workflows in it
     **MYSQL,
 )
 
@@ -110,11 +111,13 @@ execution = Table(
     Column("tags", Json, nullable=False),
     Column("asleep", Integer, nullable=False, server_default="0"),
     Column("parent_id", ExecutionId, index=True),
+    Column("parent_task", Name),
     Column("parent_node", Integer),
     Column("parent_iteration", Integer),
     Column("parent_item", Integer),
     Column("parent_attempt", Integer),
-    Column("root_id", ExecutionId),
+    Column("root_id", ExecutionId, index=True),
+    Column("depth", Integer, nullable=False, server_default="0"),
     Column("namespace", Name),
     Column("has_data", Integer),  # 1: its runs have contexts
     Column("variables", Json),
@@ -161,6 +164,7 @@ mark = Table(
     Column("last", Integer),
     Column("given", Json),
     Column("item_counts", Json),
+    Column("asleep", Integer),
     Column("fed", Json),
     Column("loop", Json),
     Column("due_at", UtcDateTime),

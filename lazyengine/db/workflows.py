@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, select, tuple_
+from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, select, tuple_, update
 
 from lazyengine.db import tables as t
 from lazyengine.db.store import batches
@@ -65,6 +65,15 @@ def read_definition(connection: Connection, digest: str) -> str | dict[str, Any]
     return found
 
 
+def keep_definition(connection: Connection, digest: str, document: str | dict[str, Any] | None = None) -> None:
+    """Keep a definition for executions that may look for workflows in it; `document` if it may not be there yet."""
+    found = connection.execute(select(_definition.is_kept).where(_definition.digest == digest)).first()
+    if found is None and document is not None:
+        connection.execute(insert(t.definition).values(digest=digest, document=document, is_kept=1))
+    elif found is not None and not found.is_kept:
+        connection.execute(update(t.definition).where(_definition.digest == digest).values(is_kept=1))
+
+
 def list_workflows(connection: Connection, owner: str, query: WorkflowQuery) -> Page[StoredWorkflow]:
     """Return one page of the newest revisions, without definitions, ordered by namespace and name."""
     statement = select(t.workflow).where(_workflow.owner == owner, _is_newest)
@@ -101,13 +110,15 @@ def add_workflows(
 
 
 def delete_workflow(connection: Connection, owner: str, namespace: str, name: str) -> bool:
-    """Delete all revisions of a workflow, and definitions that nothing refers to any more; False if there is none."""
+    """Delete all revisions of a workflow, and definitions that nothing needs any more; False if there is none."""
     where = _named(owner, namespace, name)
     digests = connection.execute(select(_workflow.definition_digest).where(*where).distinct()).scalars().all()
     connection.execute(delete(t.workflow).where(*where))
     for batch in batches(digests):
         still_used = exists().where(_workflow.definition_digest == _definition.digest)
-        connection.execute(delete(t.definition).where(_definition.digest.in_(batch), ~still_used))
+        connection.execute(
+            delete(t.definition).where(_definition.digest.in_(batch), _definition.is_kept.is_(None), ~still_used)
+        )
     return bool(digests)
 
 

@@ -513,3 +513,22 @@ def test_a_reverse_workflow(engine: Engine) -> None:
     done(engine, id, "a", "b", "d")
     execution = engine.get_execution(OWNER, id)
     assert (execution.state, execution.output) == ("SUCCESS", {"v": 1})
+
+
+def test_a_task_whose_work_is_a_workflow(engine: Engine) -> None:
+    """Another execution does its work, with the input that was given; the first one stays as it ended."""
+    lower = {"input": ["p"], "output": {"r": "<% $.p %>"}, "tasks": {"x": None}}
+    upper = {"tasks": {"a": {"workflow": "v", "input": {"p": 1}, "on-success": "b"}, "b": None}}
+    start = Start({"version": "2.0", "v": lower, "w": upper}, "d", workflow="w")
+    id = engine.start_execution(OWNER, start).execution.id
+    first = engine.get_task(OWNER, id, "a").child_execution_id
+    engine.complete_task(OWNER, first or "", failure("x"))
+    assert state_of(engine, id) == "FAILURE"
+    engine.rerun_task(OWNER, id, Rerun("a", input={"p": 2}))
+    second = engine.get_task(OWNER, id, "a").child_execution_id
+    assert second not in (None, first)
+    assert state_of(engine, first or "") == "FAILURE"
+    done(engine, second or "", "x")
+    assert engine.get_task(OWNER, id, "a").result == {"r": 2}
+    done(engine, id, "b")
+    assert state_of(engine, id) == "SUCCESS"
