@@ -28,6 +28,7 @@ from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.state import WHOLE, Mark, Outcome, TaskState
 from lazyengine.db import data
+from lazyengine.db.reruns import read_last
 from lazyengine.db.rows import context_from_json, context_to_json
 from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
@@ -59,6 +60,7 @@ class DataFlow(Host):
         self.children: dict[Key, str] = {}
         self._final: Context | None = None
         self._final_changed = False
+        self._last: dict[Key, bool] = {}
         self._values: dict[str, Any] = {}
         self._works: dict[int, Template] = {}
         self._new_values: dict[str, Any] = {}
@@ -73,8 +75,11 @@ class DataFlow(Host):
         if not self.has_data:
             return
         heard = self.context_of(key)
-        waiting = heard if heard.origins else None
-        self.contexts[key] = contexts.join(waiting, self.context_of(source), source[0], self.read, self.write)
+        before = self._heard(heard.before, source) if heard.before else None
+        self.contexts[key] = replace(self._heard(heard if heard.origins else None, source), before=before)
+
+    def _heard(self, waiting: Context | None, source: Key) -> Context:
+        return contexts.join(waiting, self.context_of(source), source[0], self.read, self.write)
 
     def enter(self, node: Node, key: Key, source: Key | None) -> None:
         if self.has_data:
@@ -82,7 +87,7 @@ class DataFlow(Host):
                 waiting = self.context_of(key)
                 self.contexts[key] = Context(waiting.slots, waiting.versions)
             else:
-                self.contexts[key] = self.context_of(source) if source else EMPTY
+                self.contexts[key] = replace(self.context_of(source), before=None) if source else EMPTY
 
     def value(self, node: Node, key: Key, value: Any) -> Any:
         return self.evaluate(load_template(value), node, key)
@@ -142,23 +147,26 @@ class DataFlow(Host):
         if target != node.target:
             self.targets[key] = target
 
-    def run(self, node: Node, key: Key) -> Outcome | None:
+    def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
         template = self._work(node)
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
+        own = self.input_of(node, key) if template.has_expressions else _declared(node)
+        own = {**own, **(given or {})}
+        if node.adhoc:
+            own = self._through(node, key, own)
+        if node.adhoc or given is not None:
+            self.inputs[key] = own
         if node.workflow:
             self.calls.append((node, key))
             return None
         action = self.actions.get(key, node.action)
-        given = self.input_of(node, key)
-        if node.adhoc:
-            given = self.inputs[key] = self._through(node, key, given)
-        needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(given)))
-        if needed - given.keys() or given.keys() - needed - optional:
-            raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(given)[:10]}")
+        needed, optional = PURE_PARAMETERS.get(action or "", (frozenset(), frozenset(own)))
+        if needed - own.keys() or own.keys() - needed - optional:
+            raise Refused(f"{action} takes {sorted(needed | optional)}, not {sorted(own)[:10]}")
         if action == "std.async_noop":
             return None
-        return pure_outcome(action, given)
+        return pure_outcome(action, own)
 
     def _through(self, node: Node, key: Key, given: dict[str, Any]) -> dict[str, Any]:
         """Return what the inputs of ad-hoc actions come to (Mistral: `actions/adhoc.py`, instantiate)."""
@@ -209,6 +217,8 @@ class DataFlow(Host):
         template = load_template(scopes.get("branch", {}))
         if branch := self.evaluate(template, node, key):
             self.published[key] = branch
+            if mark.state is TaskState.FAILURE:
+                context = replace(context, before=context.before or context)
             self.contexts[key] = contexts.publish(context, branch, self.write)
         if shared := self.evaluate(load_template(scopes.get("global", {})), node, key, context):
             self._load_execution()
@@ -218,6 +228,19 @@ class DataFlow(Host):
     def last(self, node: Node, key: Key) -> None:
         if self.has_data:
             self._final = contexts.join(self.final(), self.context_of(key), node.id, self.read, self.write)
+            self._final_changed = True
+            self._last[key] = True
+
+    def reopen(self, node: Node, key: Key, last: bool) -> None:
+        """Take back what it published as it failed; merge the contexts of the runs that lead nowhere without it."""
+        if self.has_data and (before := self.context_of(key).before):
+            self.contexts[key], self.published[key] = before, {}
+        if self.has_data and last:
+            self._last[key] = False
+            keys = {*read_last(self.store.connection, self.execution_id), *(key for key in self._last)}
+            self._final = EMPTY
+            for one in sorted(key for key in keys if self._last.get(key, True)):
+                self._final = contexts.join(self._final, self.context_of(one), one[0], self.read, self.write)
             self._final_changed = True
 
     def final(self) -> Context | None:
@@ -376,7 +399,7 @@ class DataFlow(Host):
         key = mark.key
         if mark.item == WHOLE and key not in self.ended and node.publish:
             self.published |= data.read_published(self.store.connection, self.execution_id, [key])
-        return RunData(None, self.input_of(node, key), self.published.get(key))
+        return RunData(None, self.input_of(node, key, mark.given is not None), self.published.get(key))
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
         """Return the action (or the workflow) and the target of a run or an item that has begun."""
@@ -386,12 +409,16 @@ class DataFlow(Host):
         action = self.actions.get(key, node.workflow or node.action)
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
-    def input_of(self, node: Node, key: Key) -> dict[str, Any]:
-        """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or self._work(node).has_expressions
+    def input_of(self, node: Node, key: Key, given: bool = False) -> dict[str, Any]:
+        """Return the input of a run, or of an item, that was handed out; `given`: a rerun may have had a say in it."""
+        evaluated = given or node.adhoc or self._work(node).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
-        return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
+        return self.inputs.get(key) or _declared(node)
+
+
+def _declared(node: Node) -> dict[str, Any]:
+    return node.input if isinstance(node.input, dict) else {}
 
 
 def _item_result(outcome: Outcome | None) -> Any:

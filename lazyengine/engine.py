@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -36,12 +37,15 @@ from lazyengine.records import (
     Page,
     Report,
     Reported,
+    Rerun,
+    Rerunning,
     Start,
     Started,
     Task,
     TaskQuery,
 )
 from lazyengine.reports import beat, report_outcome
+from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution, needs_carrying_on
 from lazyengine.settings import Settings
 from lazyengine.workflows import Workflows, add_graphs
@@ -265,6 +269,29 @@ class Engine(Workflows):
             return status, tuple(answer(status) if callable(answer) else answer for answer in answers)
 
         return self._transact(owner, work)[0]
+
+    def rerun_task(self, owner: str, execution_id: str, rerun: Rerun) -> Rerunning:
+        """Run a task again that failed or was cancelled, or pass over it, and go on from there.
+
+        :raises ExecutionNotFound: there is no such execution
+        :raises ExecutionSucceeded: it has succeeded
+        :raises ExecutionSuspended: it has to be resumed first
+        :raises TaskNotFound: it has no such task, or the task no such iteration
+        :raises TaskNotFailed: the task is in another state
+        :raises TaskBlocked: it is a join that too few chose
+        :raises TaskInputOfItems: it has items, and the rerun an input
+        """
+
+        def work(nest: Nesting) -> Rerunning:
+            run = nest.open(execution_id)
+            first = run_again(run, rerun)
+            nest.close(run)
+            execution = nest.store.execution(owner, execution_id)
+            assert execution is not None
+            return Rerunning(execution, run.handed_out_after(first) if run.events else ())
+
+        answer, went_on = self._transact(owner, work)
+        return replace(answer, execution=self.get_execution(owner, execution_id)) if went_on else answer
 
     def heartbeat(self, owner: str, execution_id: str, heartbeat: Heartbeat) -> Reported:
         """Note that a worker still works on a task; nothing is locked and no history is written.

@@ -151,6 +151,20 @@ class ExecutionFinished(LazyEngineError):
     code = "execution.finished"
 
 
+class ExecutionSucceeded(LazyEngineError):
+    """Execution {execution_id} is SUCCESS, so no task of it can run again; start another execution."""
+
+    status = 409
+    code = "execution.succeeded"
+
+
+class ExecutionSuspended(LazyEngineError):
+    """Execution {execution_id} is {state}; resume it first, with PUT and state RUNNING."""
+
+    status = 409
+    code = "execution.suspended"
+
+
 class ExecutionNotFinished(LazyEngineError):
     """Execution {execution_id} is {state}; wait for its end, or delete it with force=true, which cancels it first."""
 
@@ -179,6 +193,27 @@ class TaskHasItems(LazyEngineError):
 
     status = 409
     code = "task.has_items"
+
+
+class TaskNotFailed(LazyEngineError):
+    """Task '{task}' of execution {execution_id} is {state}; only {wanted} can be {done}."""
+
+    status = 409
+    code = "task.not_failed"
+
+
+class TaskBlocked(LazyEngineError):
+    """Task '{task}' of execution {execution_id} never ran: {info}. Run those again; skipping it is possible, too."""
+
+    status = 409
+    code = "task.blocked"
+
+
+class TaskInputOfItems(LazyEngineError):
+    """Task '{task}' of execution {execution_id} has items, each with an input of its own; leave out the input."""
+
+    status = 409
+    code = "task.input_of_items"
 
 
 class TaskRunsWorkflow(LazyEngineError):

@@ -56,6 +56,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerun:
+    """A wish to run a task again that failed, or to pass over it.
+
+    :param iteration: which run; None is the newest
+    :param input: parameters in the place of those of the task that have the same names
+    :param reset: of a task with items: run all of them, not only those that failed
+    :param skip: do not run it, but go on as its on-skip says
+    """
+
+    task: str
+    iteration: int | None = None
+    input: dict[str, Any] | None = None
+    reset: bool = True
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """What a worker says of a task that it still works on; `progress` is from 0 to 1."""
 
@@ -254,6 +271,14 @@ class Started:
     execution: Execution
     scheduled: tuple[Assignment, ...]
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rerunning:
+    """The answer to a `Rerun`."""
+
+    execution: Execution
+    scheduled: tuple[Assignment, ...]
 
 
 @dataclass(frozen=True, slots=True)

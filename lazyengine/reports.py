@@ -25,7 +25,7 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     if node is None:
         return errors.TaskNotFound.of(run.execution_id, report.task)
     run.load_run(node)
-    mark, row = _find(run, node, report.iteration)
+    mark, row = find_run(run, node, report.iteration)
     if mark is not None and report.item is not None:
         mark, row = _find_item(run, (*mark.key, report.item))
     if mark is None:
@@ -48,7 +48,7 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     return refusal(verdict, run.execution_id, run.header.state, node, mark, report.attempt)
 
 
-def _find(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | None, Any]:
+def find_run(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | None, Any]:
     """Return the mark that is meant, as this transaction left it so far, and its row as it was before."""
     rows = run.store.runs_of(run.execution_id, node.id, iteration)
     for row in rows.values():
@@ -57,7 +57,7 @@ def _find(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark | No
         tally = run.marks.get((node.id, 1), Mark(node.id))
         iteration = max(tally.runs, 1)
         if iteration > 1 and (node.id, iteration) not in run.marks:  # newer ones wait at a join in a loop
-            return _find(run, node, iteration)
+            return find_run(run, node, iteration)
     mark = run.marks.get((node.id, iteration))
     if mark is None and iteration == 1:
         mark = Mark(node.id)

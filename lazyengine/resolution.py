@@ -87,7 +87,7 @@ class Resolution:
     def load_wave(self, wave: Iterable[Token], ahead: int) -> None:
         """Make known what a wave reaches.  A node that runs once, for its only link, has no mark before it does."""
         self.load_nodes((token.to for token in wave), ahead)
-        first_runs = {token.to for token in wave if token.live and not self.nodes[token.to].counts}
+        first_runs = {one.to for one in wave if one.live and not one.again and not self.nodes[one.to].counts}
         self.load_marks(token.to for token in wave if token.to not in first_runs)
         loops = {loop for token in wave if (loop := self.nodes[token.to].loop) is not None}
         if loops:
@@ -99,7 +99,8 @@ class Resolution:
         self.load_marks(loops)
         joins = {token.to for token in wave if self.nodes[token.to].join is not None}
         for token in wave:
-            facts = self.nodes[token.to].loop_facts if token.errand is not Errand.VERDICT else None
+            loop = self.nodes[token.to].loop
+            facts = self.nodes[loop].loop_facts if loop is not None and token.errand is not Errand.VERDICT else None
             if facts:
                 sources = {source for source, _ in facts.exits}
                 self.load_nodes(sources | set(facts.joins))
@@ -107,7 +108,7 @@ class Resolution:
                 joins |= set(facts.joins)
         for join in joins & self._looping(joins):
             runs = self.marks[join, 1].runs if (join, 1) in self.marks else 0
-            waiting = self.store.waiting_marks(self.execution_id, join, runs)
+            waiting = self.store.waiting_marks(self.execution_id, join, runs - 1)  # the newest may have to wait on
             self.marks = waiting | self.marks
 
     def _looping(self, ids: Iterable[int]) -> set[int]:
@@ -203,7 +204,7 @@ class Resolution:
             self.leaves_work = needs_carrying_on(self.header)
             was_over = self.header.state in FINAL_EXECUTION_STATES
             return self._status(self.store.output(self.execution_id) if was_over else None)
-        over = self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES
+        over = self.header.state in FINAL_EXECUTION_STATES and self._came_to_an_end()
         output = self._output() if over else None
         if self.changed:
             self.store.save_marks(self.execution_id, self.changed, self.nodes, self.flow.changed(), self.now)
@@ -211,12 +212,20 @@ class Resolution:
             self.store.append_history(self.execution_id, self.events)
         self._note_work()
         ended = {}
-        if over:
+        if over or self.is_running_again:
             ended["output"] = output
             if self.header.state is ExecutionState.CANCELLED:
                 self.store.withdraw(self.execution_id)
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
         return self._status(ended.get("output"))
+
+    @property
+    def is_running_again(self) -> bool:
+        """Whether this transaction has brought an execution back that had ended."""
+        return self.before.state in FINAL_EXECUTION_STATES and self.header.state not in FINAL_EXECUTION_STATES
+
+    def _came_to_an_end(self) -> bool:
+        return any(one.kind is EventKind.EXECUTION and one.state in FINAL_EXECUTION_STATES for one in self.events)
 
     def _note_work(self) -> None:
         """Put down in the outbox what is to be done after this transaction."""

@@ -95,6 +95,14 @@ class StartedExecution(Execution):
     scheduled = member([Assignment], "The first batch; empty where the same request had been answered before.")
 
 
+class RerunExecution(Execution):
+    """An execution and the tasks that a rerun handed out."""
+
+    _record = "execution"
+
+    scheduled = member([Assignment], "The task that runs again, or what follows from it.")
+
+
 class ExecutionList(Document):
     """One page of executions."""
 

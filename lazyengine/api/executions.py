@@ -23,11 +23,17 @@ from lazyengine.errors import (
     ExecutionIdInUse,
     ExecutionNotFinished,
     ExecutionNotFound,
+    ExecutionSucceeded,
+    ExecutionSuspended,
     InputInvalid,
     RequestInvalid,
+    TaskBlocked,
+    TaskInputOfItems,
+    TaskNotFailed,
+    TaskNotFound,
     WorkflowNotFound,
 )
-from lazyengine.records import Execution, ExecutionQuery, Start
+from lazyengine.records import Execution, ExecutionQuery, Rerun, Rerunning, Start
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
@@ -139,6 +145,30 @@ class Executions:
         )
 
     @operation(
+        "POST",
+        PATH + "/rerun",
+        answers.RerunExecution,
+        segments=(EXECUTION_ID,),
+        body=requests.TaskRerun,
+        errors=(
+            ExecutionNotFound,
+            ExecutionSucceeded,
+            ExecutionSuspended,
+            TaskNotFound,
+            TaskNotFailed,
+            TaskBlocked,
+            TaskInputOfItems,
+            *DATABASE,
+        ),
+    )
+    def rerun_task(self, request: Request, execution_id: str, body: requests.TaskRerun) -> Rerunning:
+        """Run a failed or cancelled task again, or skip it, and go on from there.
+
+        The execution is RUNNING again, and what was taken off offer as it was cancelled is on offer again.
+        """
+        return self._engine.rerun_task(request.owner, execution_id, rerun_of(body))
+
+    @operation(
         "DELETE",
         PATH,
         None,
@@ -150,6 +180,17 @@ class Executions:
     def delete_execution(self, request: Request, execution_id: str, force: bool = False) -> None:
         """Delete a final execution."""
         self._engine.delete_execution(request.owner, execution_id, force=force)
+
+
+def rerun_of(body: requests.TaskRerun) -> Rerun:
+    """Make the engine's wish of a body.
+
+    :raises RequestInvalid: an input for a task that is to be skipped
+    """
+    given = None if body.input is Unset else body.input
+    if body.skip and given is not None:
+        raise RequestInvalid(reason="'/input' is for a task that runs; leave it out, or '/skip'.")
+    return Rerun(body.task, body.iteration, given, body.reset, body.skip)
 
 
 def start_of(request: Request, body: requests.ExecutionStart) -> Start:

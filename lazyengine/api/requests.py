@@ -86,6 +86,16 @@ class ExecutionChange(Document):
     tags = optional([NAME], "Replace the tags.", max_items=64)
 
 
+class TaskRerun(Document):
+    """Which task to run again, and how."""
+
+    task = member(NAME, "The task.")
+    iteration = optional(Integer(1), "Which run of the task; the newest if left out.", default=None)
+    input = optional(JSON_OBJECT, "Parameters in the place of those of the task that have the same names.")
+    reset = optional(Flag(), "Of a with-items task: run all items again, not only those that failed.", default=True)
+    skip = optional(Flag(), "Do not run it: go on as its on-skip says, or its on-success.", default=False)
+
+
 class ReportedFailure(Document):
     """Why a task failed."""
 

@@ -25,11 +25,15 @@ BASE = ""
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Variables by name, versions by leaf, and while a join waits the origin (a node) by leaf."""
+    """Variables by name, versions by leaf, and while a join waits the origin (a node) by leaf.
+
+    :param before: of a run that failed and published then: what it saw before
+    """
 
     slots: Mapping[str, Slot] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     origins: Mapping[str, int] = field(default_factory=dict)
+    before: "Context | None" = None
 
 
 EMPTY = Context()
@@ -60,7 +64,7 @@ def publish(context: Context, values: Mapping[str, Any], write: Callable[[Any], 
     for leaf in leaves(values):
         versions[leaf] = versions.get(leaf, 0) + 1
     slots = {**context.slots, **{name: write(value) for name, value in values.items()}}
-    return Context(slots, versions, context.origins)  # a join that failed without a run may hear more
+    return Context(slots, versions, context.origins, context.before)
 
 
 def join(

@@ -21,6 +21,7 @@ class Token:
     """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come.
 
     :param loop: the loop of the node that it comes from
+    :param again: a token may have started the node before: the run that it comes from has ended before
     """
 
     to: int
@@ -29,6 +30,7 @@ class Token:
     source: Key | None = None
     loop: int | None = None
     errand: Errand = Errand.VERDICT
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

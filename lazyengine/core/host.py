@@ -59,12 +59,13 @@ class Host:
         """
         return min(len(values) for values in node.items.values())
 
-    def run(self, node: Node, key: Key) -> Outcome | None:
+    def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
         """Begin an attempt of a run or an item; return how it ends if it ends by itself.
 
+        :param given: parameters in the place of those of the task that have the same names
         :raises Refused: its input cannot be evaluated
         """
-        return pure_outcome(node.action, node.input if isinstance(node.input, dict) else {})
+        return pure_outcome(node.action, {**(node.input if isinstance(node.input, dict) else {}), **(given or {})})
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
         """Return what a reported outcome comes to (ad-hoc actions have their own output).
@@ -85,3 +86,6 @@ class Host:
 
     def last(self, node: Node, key: Key) -> None:
         """Note that a run that has ended leads to no other task: its variables are among those of the end."""
+
+    def reopen(self, node: Node, key: Key, last: bool) -> None:
+        """Note that a run has not ended after all; `last` says whether that was told of it."""

@@ -20,15 +20,19 @@ Theory of operation:
    caller loops until no wave is left.  So a decision reads and writes one node and those it leads to.
 7. Pure actions end as they start, within the same wave, as long as `budget` lasts.  What does not fit, and what ends
    while the execution is suspended, goes to the backlog; `unfold` carries on with it.
-8. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
+8. A run that failed can run again: the dead verdicts that its end has come to are withdrawn, and so is what they have
+   come to; a join that it chose hears of it once.  A node that can run only once and that it starts a second time runs
+   again in the same way, as a new attempt; one that is still under way is not started again.
+9. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
    start their tasks, but no join (Mistral: `engine/task_handler.py`, `_refresh_task_state`); nothing is told after it.
 
 What happens inside one run is in `running`; the steps of the above are in `telling`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from lazyengine.core import state as st
 from lazyengine.core.books import UNBOUNDED, Books
@@ -123,28 +127,34 @@ def wake(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Dec
 
 
 def rerun(
-    slice: Slice, key: Key, now: datetime, host: Host | None = None, reset: bool = True, skip: bool = False
+    slice: Slice,
+    key: Key,
+    now: datetime,
+    host: Host | None = None,
+    reset: bool = True,
+    skip: bool = False,
+    given: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Run a run again that failed, or pass over it, and go on from there (Mistral: `engine/workflows.py`, rerun).
 
     The slice is that of `complete`; without `reset`, it holds the marks of items that failed.
 
+    :param given: parameters in the place of those of the task that have the same names
     :raises IllegalTransition: the execution, or the run, did not fail
     """
     work = Telling(slice, now, host)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
+    if mark.state not in st.RERUNNABLE_TASK_STATES:
+        raise st.IllegalTransition(f"a task that is {mark.state} cannot be run again")
     if work.is_over:
         work.change(ExecutionEvent.RERUN, None)
-    if not work.unhandled - mark.unhandled:
-        work.cause = None
     mark = work.reopen(node, mark)
     work.live += 1
     if skip:
         work.end(node, mark, TaskEvent.SKIP, Outcome(TaskState.SKIPPED))
         return work.decide()
-    state = st.next_task_state(mark.state, TaskEvent.RERUN)
-    mark = work.save(replace(mark, state=state, retries=0, deadline_at=None, finished_at=None))
+    mark = work.renew(mark, given or {})
     try:
         if reset or mark.items is None:
             work.take_turn(node, mark)
@@ -153,6 +163,14 @@ def rerun(
     except Refused as refused:
         work.refuse(node, work.mark(key), str(refused))
     return work.decide()
+
+
+def revive(slice: Slice, keys: Iterable[Key], now: datetime) -> Decision:
+    """Let runs go on that were delayed and whose time has come while the execution was over."""
+    books = Books(slice, now)
+    for key in keys:
+        books.save(replace(books.mark(key), due_at=now))
+    return books.decide()
 
 
 def settle(header: Header, now: datetime) -> Decision:

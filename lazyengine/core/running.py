@@ -72,14 +72,12 @@ class Running(Books):
         policy, key = node.policy, mark.key
         pause = truth(self.host, node, key, "pause-before", policy.pause_before)
         wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
-        seconds = number(self.host, node, key, "timeout", policy.timeout_seconds)
+        mark = self.with_deadline(node, mark)
         number(self.host, node, key, "wait-after", policy.wait_after_seconds)  # what is wrong is refused at once
         number(self.host, node, key, "concurrency", policy.concurrency, whole=True)
         if policy.retry:
             number(self.host, node, key, "retry count", policy.retry.count, whole=True)
             number(self.host, node, key, "retry delay", policy.retry.delay_seconds)
-        if seconds:
-            mark = replace(mark, deadline_at=self.now + timedelta(seconds=seconds))
         if pause and not self.is_over:
             self.put_off(replace(mark, info="Set by 'pause-before' policy"))
             if self.is_running():
@@ -88,6 +86,10 @@ class Running(Books):
             self.delay(mark, wait, f"Delayed by 'wait-before' policy [delay={wait:g}]")
         else:
             self.attempt(node, mark)
+
+    def with_deadline(self, node: Node, mark: Mark) -> Mark:
+        seconds = number(self.host, node, mark.key, "timeout", node.policy.timeout_seconds)
+        return replace(mark, deadline_at=self.now + timedelta(seconds=seconds)) if seconds else mark
 
     def put_off(self, mark: Mark) -> None:
         """Keep a run for the backlog that has had its turn and not begun."""
@@ -107,7 +109,7 @@ class Running(Books):
             if node.items:
                 self.spread(node, new)
                 return
-            outcome = self.host.run(node, mark.key)
+            outcome = self.host.run(node, mark.key, mark.given)
         except Refused as refused:
             self.refuse(node, mark, str(refused))
             return
@@ -133,18 +135,21 @@ class Running(Books):
     def redo_items(self, node: Node, mark: Mark) -> None:
         """Begin those items anew that did not succeed, in an attempt of its own.
 
-        :raises Refused: one of them cannot be evaluated
+        :raises Refused: they cannot be evaluated, or there is another number of them now
         """
         assert mark.items is not None
+        if self.host.spread(node, mark.key) != mark.items.total:
+            raise Refused(f"with-items: there are not {mark.items.total} items any more; run all of them again")
         items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
-        failed = [one.key for one in items_of if one.state in BROKEN]
+        redo = tuple(sorted(one.item for one in items_of if one.state in BROKEN and one.item < mark.items.total))
+        begun, done = mark.items.begun - len(redo), mark.items.done - len(redo)
+        items = replace(mark.items, begun=begun, done=done, failed=0, cancelled=0, redo=redo)
         state = st.next_task_state(mark.state, TaskEvent.START)
-        done = mark.items.done - len(failed)
-        items = replace(mark.items, done=done, failed=0, cancelled=0)
-        mark = self.save(replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items))
+        mark = replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items, started_at=self.now)
+        mark = self.save(self.with_deadline(node, mark))
         self.record(EventKind.TASK, mark.state, mark)
-        for key in failed:
-            self.begin_item(node, mark.key, key)
+        for item in redo:
+            self.save(Mark(mark.node, mark.iteration, item))
         self.fill(node, mark.key)
 
     def fill(self, node: Node, key: Key) -> None:
@@ -152,9 +157,10 @@ class Running(Books):
         mark = self.mark(key)
         items = mark.items
         assert items is not None
-        while items.begun < items.total and (not items.width or items.begun - items.done < items.width):
-            mark = self.save(replace(mark, items=replace(items, begun=items.begun + 1)))
-            self.begin_item(node, key, (*key, items.begun))
+        while items.may_begin:
+            item = items.redo[0] if items.redo else items.begun
+            mark = self.save(replace(mark, items=replace(items, begun=items.begun + 1, redo=items.redo[1:])))
+            self.begin_item(node, key, (*key, item))
             mark = self.mark(key)
             items = mark.items
             assert items is not None

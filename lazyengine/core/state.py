@@ -105,10 +105,13 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.FAILURE, T.SKIP): S.SKIPPED,
     (S.FAILURE, T.RERUN): S.PENDING,
     (S.CANCELLED, T.RERUN): S.PENDING,
+    (S.SUCCESS, T.RERUN): S.PENDING,
+    (S.SKIPPED, T.RERUN): S.PENDING,
 }
 
 FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.CANCELLED})
 FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED, S.SKIPPED})
+RERUNNABLE_TASK_STATES = frozenset({S.FAILURE, S.CANCELLED})
 TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL, S.SKIPPED: T.SKIP}
 
 del E, X, T, S
@@ -205,6 +208,7 @@ class Items:
     """How far the items of a run are; those begun and not done are under way.
 
     :param width: how many may be under way at a time; 0 is all
+    :param redo: those to be begun anew before any other
     """
 
     total: int
@@ -213,6 +217,13 @@ class Items:
     done: int = 0
     failed: int = 0
     cancelled: int = 0
+    redo: tuple[int, ...] = ()
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether one more may be under way."""
+        under_way = self.begun - self.done
+        return self.begun < self.total and not self.cancelled and (not self.width or under_way < self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,9 @@ class LoopTally:
 WHOLE = -1
 """The `item` of the mark of a run itself."""
 
+ALL = -1
+"""The `told` of a run whose edges have all been told, and what they came to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -240,14 +254,17 @@ class Mark:
     :param dead: tally: links that never will (a join), or that have settled either way (EACH)
     :param runs: tally: runs begun
     :param ended: tally: runs whose edges have been told, where that is counted
-    :param chosen: nodes it has put a live token on, kept while more may follow
+    :param chosen: nodes it has put a live token on, kept where more may follow
     :param fed: tally of a join in a loop: by node that leads to it, the last run that a token of it was for
     :param loop: tally of the first node of a loop
     :param place: where it stands in the backlog, which is worked off in the order in which it came about
-    :param told: edges already told, where a pause command cut the list
+    :param told: edges already told, where a pause command cut the list, or `ALL`
     :param retries: attempts made by its retry policy
     :param ending: the state that it waits to take, held up by wait-after
     :param unhandled: it failed, and no on-error answered
+    :param last: it led to no other task, so its variables are among those of the end
+    :param given: parameters that a rerun gave, in the place of those of the task that have the same names; None if it
+        was never run again
     :param items: of a run with items
     :param asleep: executions that do its work, or that of its items, and are suspended
     :param due_at: when it goes on by itself
@@ -276,6 +293,8 @@ class Mark:
     retries: int = 0
     ending: TaskState | None = None
     unhandled: bool = False
+    last: bool = False
+    given: Mapping[str, Any] | None = None
     items: Items | None = None
     asleep: int = 0
     started_at: datetime | None = None

@@ -4,8 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import replace
+from typing import Any
 
 from lazyengine.core import state as st
 from lazyengine.core.decision import Errand, Token
@@ -35,10 +36,7 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
 }
 
 
-def is_lost(node: Node, tally: Mark) -> bool:
-    """Tell whether a join has failed because too few chose it; a rerun may take that back, so it still counts."""
-    failed = tally.state is TaskState.FAILURE and not tally.attempt
-    return node.join is not None and failed and tally.live < node.join
+NOTHING: Mapping[str, Any] = {}
 
 
 class Telling(Running):
@@ -62,6 +60,11 @@ class Telling(Running):
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
 
     def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
+        if token.again and tally.runs and not node.counts and node.loop is None:
+            if tally.state in st.FINAL_TASK_STATES:
+                self.renew(self.reopen(node, tally))
+                self.start(node, 1, token.source)
+            return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
         self.count_loop(node.loop, live=token.live)
@@ -75,16 +78,17 @@ class Telling(Running):
             if token.live and not self.is_over:
                 self.feed(node, threshold, tally, token)
             return
-        if self.is_over or (tally.runs and not is_lost(node, tally)):
+        if tally.live >= threshold or self.is_over:
             return  # it has had its one run, or will have none: what the other links say changes nothing
         chosen = token.live > 0
         tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
         if token.source:
             self.host.hear(node, (node.id, 1), token.source)
-        if is_lost(node, tally):
+        if tally.runs:  # it has failed without running, but a rerun may take that back
             if token.source:
                 self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
-        elif tally.live == threshold:
+            return
+        if tally.live == threshold:
             self.save(replace(tally, runs=1))
             self.start(node, 1)
         elif tally.live and tally.dead > node.indegree - threshold:
@@ -158,7 +162,7 @@ class Telling(Running):
             if intent is Intent.TELL and not self.is_running():
                 intent = Intent.TELL_THROUGH
                 self.note_last(mark)
-            self.hold(mark, intent)
+            self.hold(self.mark(mark.key), intent)
 
     def unfold(self, mark: Mark) -> None:
         assert mark.intent is not None
@@ -205,7 +209,8 @@ class Telling(Running):
                 return
             elif edge.to in STOPS:
                 self.change(STOPS[edge.to], messages.get(index) or f"Ended by '{edge.to}' of task '{node.name}'")
-                self.send(node, key, counts, settled=False)
+                heard = Counter({target: live for target, live in counts.items() if target not in node.joins})
+                self.send(node, key, heard, settled=False)  # a join does not listen any more
                 return
         self.conclude(node, key, counts)
 
@@ -234,11 +239,12 @@ class Telling(Running):
             firing = self.firing(node, mark) if firing is None else firing
         except Refused:
             return  # it fails when it is told
-        if not mark.told and node.ends and not any(isinstance(node.edges[index].to, int) for index in firing):
-            self.host.last(node, mark.key)
+        if not mark.told and not any(isinstance(node.edges[index].to, int) for index in firing):
+            self.closing(node, mark.key)
 
     def closing(self, node: Node, key: Key) -> None:
         if node.ends:
+            self.save(replace(self.mark(key), last=True))
             self.host.last(node, key)
 
     def count_unhandled(self, node: Node, mark: Mark, firing: list[int]) -> None:
@@ -250,6 +256,7 @@ class Telling(Running):
 
     def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
         """Tell what the whole list of edges came to."""
+        run = self.save(replace(self.mark(key), told=st.ALL))
         tally = self.mark((node.id, 1))
         if node.loop is not None:
             self.send(node, key, counts, settled=False)
@@ -262,16 +269,18 @@ class Telling(Running):
         else:
             self.send(node, key, counts, settled=True)
             self.settle_links(node, counts)
-            if tally.state is TaskState.FAILURE and node.heeds:  # for a rerun, which has to take it back
-                tally = self.mark((node.id, 1))
-                self.save(replace(tally, ended=1, chosen=tuple({*tally.chosen, *counts})))
+            failed = run.state is TaskState.FAILURE
+            remembered = {target for target in counts if failed or target in node.heeds}  # for a rerun
+            self.save(replace(run, ended=1, chosen=tuple({*run.chosen, *remembered})))
 
     def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
+        renewed = self.mark(key).attempt > 1
         for target, live in counts.items():
-            if not (target in node.joins and target in tally.chosen):
-                self.wave.append(Token(target, live, settled, key, node.loop))
+            known = target in tally.chosen
+            if not (target in node.joins and known):
+                self.wave.append(Token(target, live, settled, key, node.loop, again=known or renewed))
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 
@@ -295,25 +304,59 @@ class Telling(Running):
     def reopen(self, node: Node, mark: Mark) -> Mark:
         """Take back what the end of a run has come to, so that it may end once more."""
         self.cancelled -= mark.state is TaskState.CANCELLED
-        self.unhandled -= mark.unhandled
-        mark = self.save(replace(mark, unhandled=False, told=0))
+        concluded = mark.told == st.ALL
+        mark = self.forget(node, self.release(mark) if mark.intent else mark)
         tally = self.mark((node.id, 1))
+        if not concluded:
+            return mark
         if node.loop is not None:
             self.count_loop(node.loop, live=1)
-            self.reopen_loop(node.loop)
+            self.reopen_loop(node.loop, mark.key)
         elif node.repeats:
             self.withdraw_links(node, closed=tally.dead == node.indegree and tally.ended == tally.runs)
             self.save(replace(self.mark((node.id, 1)), ended=tally.ended - 1))
         else:
-            self.withdraw_links(node, closed=tally.ended > 0)
+            self.withdraw_links(node, closed=True)
             self.save(replace(self.mark((node.id, 1)), ended=0))
         return self.mark(mark.key)
 
-    def reopen_loop(self, loop: int) -> None:
-        tally = self.loop_tally(loop)
+    def forget(self, node: Node, mark: Mark) -> Mark:
+        """Let the end of a run not count for that of the execution any more."""
+        if mark.unhandled:
+            self.unhandled -= 1
+            self.cause = f"Tasks that failed: {self.unhandled}" if self.unhandled else None
+        self.host.reopen(node, mark.key, mark.last)
+        return self.save(replace(mark, unhandled=False, last=False, told=0))
+
+    def renew(self, mark: Mark, given: Mapping[str, Any] = NOTHING) -> Mark:
+        """Let a run have its turn once more."""
+        state = st.next_task_state(mark.state, TaskEvent.RERUN)
+        mark = replace(mark, state=state, retries=0, given=given, outcome=None, reported=None)
+        return self.save(replace(mark, started_at=None, deadline_at=None, finished_at=None))
+
+    def reopen_loop(self, loop: int, again: Key | None = None) -> None:
+        """Let a loop that has come to its end go on, and the joins in it wait on whose waiting in vain led nowhere.
+
+        :param again: a run that is run again itself
+        """
+        tally, facts = self.loop_tally(loop), self.nodes[loop].loop_facts
+        assert facts is not None
         if tally.closed:
             self.save(replace(self.mark((loop, 1)), loop=replace(tally, closed=False)))
+            for join in facts.joins:
+                newest = self.mark((join, max(1, self.mark((join, 1)).runs)))
+                if newest.last and self.is_blocked(self.nodes[join], newest) and newest.key != again:
+                    self.unblock(self.nodes[join], newest)
             self.tell_exits(self.nodes[loop], Errand.WITHDRAW)
+
+    def is_blocked(self, node: Node, mark: Mark) -> bool:
+        return node.join is not None and mark.live < node.join and mark.state is TaskState.FAILURE
+
+    def unblock(self, node: Node, mark: Mark) -> None:
+        """Let a join that failed without running wait on."""
+        mark = self.forget(node, self.release(mark) if mark.intent else mark)
+        self.save(replace(self.renew(mark), info=None, ended=0))
+        self.save(replace(self.mark((node.id, 1)), runs=mark.iteration - 1))
 
     def withdraw(self, node: Node, tally: Mark) -> None:
         """Take back a dead verdict that a node was told, and what the node itself has told because of it."""
@@ -322,12 +365,12 @@ class Telling(Running):
             self.reopen_loop(node.loop)
             return
         closed = tally.dead == node.indegree and (node.join is not None or tally.ended == tally.runs)
+        if tally.intent is Intent.SETTLE:
+            tally, closed = self.release(tally), False
         tally = self.save(replace(tally, dead=tally.dead - 1))
-        if is_lost(node, tally):
-            state = st.next_task_state(tally.state, TaskEvent.RERUN)
-            closed = tally.ended > 0
-            self.unhandled -= tally.unhandled
-            self.save(replace(tally, state=state, info=None, runs=0, ended=0, unhandled=False, finished_at=None))
+        if self.is_blocked(node, tally):
+            closed = tally.told == st.ALL
+            self.unblock(node, tally)
         self.withdraw_links(node, closed)
 
     def withdraw_links(self, node: Node, closed: bool) -> None:

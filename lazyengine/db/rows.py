@@ -213,7 +213,9 @@ def mark_of(row: Row[Any]) -> Mark:
         retries=row.retries,
         ending=TaskState(row.ending) if row.ending else None,
         unhandled=bool(row.unhandled),
-        items=Items(*row.item_counts) if row.item_counts else None,
+        last=bool(row.last),
+        given=row.given,
+        items=_items(*row.item_counts) if row.item_counts else None,
         asleep=row.asleep or 0,
         started_at=row.started_at,
         due_at=row.due_at,
@@ -223,12 +225,21 @@ def mark_of(row: Row[Any]) -> Mark:
     )
 
 
+def _items(*counts: Any) -> Items:
+    total, width, begun, done, failed, cancelled, *redo = counts
+    return Items(total, width, begun, done, failed, cancelled, tuple(*redo))
+
+
 def context_to_json(context: Context) -> list[Any]:
-    return [dict(context.slots), dict(context.versions), dict(context.origins)]
+    value: list[Any] = [dict(context.slots), dict(context.versions), dict(context.origins)]
+    return [*value, context_to_json(context.before)] if context.before else value
 
 
 def context_from_json(value: list[Any] | None) -> Context:
-    return Context(*value) if value else EMPTY
+    if not value:
+        return EMPTY
+    slots, versions, origins, *before = value
+    return Context(slots, versions, origins, context_from_json(before[0]) if before else None)
 
 
 def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:
@@ -254,6 +265,8 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "retries": mark.retries,
         "ending": mark.ending,
         "unhandled": int(mark.unhandled) or None,
+        "last": int(mark.last) or None,
+        "given": None if mark.given is None else dict(mark.given),
         "item_counts": astuple(mark.items) if mark.items else None,
         "asleep": mark.asleep or None,
         "fed": dict(mark.fed) or None,

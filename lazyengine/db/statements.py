@@ -81,16 +81,16 @@ _guarded = update(t.execution).where(
 SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
 SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
 KEPT = {"execution_id", "node_id", "iteration", "item", "created_at"}  # never change once written
-HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress"}  # the claim's, not the decision's
+LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")  # the claim's, not the decision's
 
 
 def _save_marks(dialect: str) -> Insert:
     """Build the upsert of marks.
 
     A result once stored stays where a later decision has none, and a task stays on offer, or off it, unless this
-    decision hands out another attempt or ends it: a claim may have come in between.
+    decision hands out another attempt or ends it: a claim may have come in between.  Nobody holds a new attempt.
     """
-    names = [column.name for column in t.mark.c if column.name not in HOLDERS]
+    names = [column.name for column in t.mark.c if column.name not in LEASE]
     values: dict[str, Any] = {name: bindparam(name) for name in names}
     statement: Any
     if dialect == "mysql":
@@ -108,6 +108,8 @@ def _save_marks(dialect: str) -> Insert:
     same_attempt = or_(new.attempt == _mark.attempt, _mark.attempt == literal_column("0"))
     for name in ("outcome_digest", "result", "failure"):
         changes[name] = case((same_attempt, func.coalesce(new[name], _mark[name])), else_=new[name])
+    for name in LEASE:
+        changes[name] = case((same_attempt, _mark[name]), else_=None)
     for name in ("context", "input", "published", "child_id"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}

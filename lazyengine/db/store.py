@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from lazyengine.core.graph import Graph, Key, Node
-from lazyengine.core.state import WHOLE, Event, EventKind, ExecutionState, Header, Mark, Outcome, TaskState
+from lazyengine.core.state import (
+    FINAL_EXECUTION_STATES,
+    WHOLE,
+    Event,
+    EventKind,
+    ExecutionState,
+    Header,
+    Mark,
+    Outcome,
+    TaskState,
+)
 from lazyengine.db import tables as t
 from lazyengine.db.rows import (
     NO_DATA,
@@ -158,14 +168,14 @@ class Store:
         return None if row is None else row.request_digest if row.owner == owner else ""
 
     def save_header(self, execution_id: str, before: Header, after: Header, now: datetime, **ended: Any) -> None:
-        """Update the header of an execution; `ended` holds its output, if it has come to its end.
+        """Update the header of an execution; `ended` holds its output, if that is another now.
 
         :raises Superseded: it is not at the generation of `before` any more
         """
         values = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
         statement = SAVE_END if ended else SAVE_HEADER
         if ended:
-            values["finished_at"] = now
+            values["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
         guard = {"execution_id": execution_id, "before": before.generation}
         if not self.connection.execute(statement, values | guard).rowcount:
             raise Superseded(execution_id)
@@ -233,7 +243,7 @@ class Store:
         }
 
     def waiting_marks(self, execution_id: str, node_id: int, runs: int) -> dict[Key, Mark]:
-        """Return the marks of a join in a loop that wait for a later run than it has had."""
+        """Return the marks of the runs of a join in a loop that come after `runs` runs of it."""
         rows = self.connection.execute(
             select(*SMALL_MARK).where(
                 _mark.execution_id == execution_id,

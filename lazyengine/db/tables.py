@@ -171,6 +171,8 @@ mark = Table(
     Column("retries", Integer, nullable=False, server_default="0"),
     Column("ending", String(16)),
     Column("unhandled", Integer),
+    Column("last", Integer),
+    Column("given", Json),
     Column("item_counts", Json),
     Column("asleep", Integer),
     Column("fed", Json),

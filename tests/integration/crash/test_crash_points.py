@@ -4,19 +4,22 @@ The state read back after each kill is compared, row by row, with the one before
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 from crashing import MOST_POINTS, crash
-from driving import OWNER, new_id, start, state_of, success
+from driving import OWNER, failure, new_id, start, state_of, success
 from sqlalchemy import func, select
 
+from lazyengine import errors
 from lazyengine.core.state import ExecutionState
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
+from lazyengine.records import Rerun
 from lazyengine.settings import Settings
 
 NOOP = {"action": "std.noop"}
@@ -53,6 +56,18 @@ def complete(*tasks: str) -> Callable[[Engine, str], Any]:
     return lambda engine, id: engine.complete_tasks(OWNER, id, [success(task, {"of": task}) for task in tasks])
 
 
+def fail(*tasks: str) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: engine.complete_tasks(OWNER, id, [failure(task) for task in tasks])
+
+
+def rerun(task: str, **how: Any) -> Callable[[Engine, str], Any]:
+    def verb(engine: Engine, id: str) -> None:
+        with suppress(errors.TaskNotFailed):  # a repetition finds it running
+            engine.rerun_task(OWNER, id, Rerun(task, **how))
+
+    return verb
+
+
 def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
     return lambda engine, id: [action(engine, id) for action in actions]
 
@@ -73,6 +88,11 @@ TRIALS = {
     "complete while suspending": Trial(then(begin, complete("x", "z"), SUSPEND), complete("a"), "SUSPENDED"),
     "resume": Trial(then(begin, SUSPEND, complete("a", "x")), RESUME, "RUNNING"),
     "cancel": Trial(then(begin, complete("a")), CANCEL, "CANCELLED"),
+    "rerun": Trial(then(begin, fail("a"), CANCEL), rerun("a"), "RUNNING"),
+    "rerun with a join to take back": Trial(
+        then(begin, complete("a", "c", "x", "z"), fail("b")), rerun("b"), "RUNNING"
+    ),
+    "skip": Trial(then(begin, complete("a", "c", "x", "z"), fail("b")), rerun("b", skip=True), "RUNNING"),
     "delete": Trial(then(begin, complete("a")), lambda e, id: e.delete_execution(OWNER, id, force=True), "gone"),
 }
 

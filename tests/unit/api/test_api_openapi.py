@@ -77,6 +77,7 @@ def test_answers_require_all_members_but_those_of_lists():
         "ExecutionChange",
         "ReportedFailure",
         "TaskReports",
+        "TaskRerun",
         "ClaimRequest",
         "WorkflowDefinition",
         "WorkflowCandidate",

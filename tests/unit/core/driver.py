@@ -139,9 +139,9 @@ class Guards(Host):
     def __init__(self, answers: Mapping[str, bool], refused: Mapping[str, str]) -> None:
         self.answers, self.refused = answers, refused
 
-    def run(self, node: Node, key: Key) -> Outcome | None:
+    def run(self, node: Node, key: Key, given: Mapping[str, Any] | None = None) -> Outcome | None:
         self.check(node, "begin")
-        return super().run(node, key)
+        return super().run(node, key, given)
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
         self.check(node, "received")
@@ -183,6 +183,7 @@ class Driver:
         self.marks: dict[Key, Mark] = {}
         self.outcomes: dict[Key, Outcome] = {}
         self.scheduled: tuple[Key, ...] = ()
+        self.attempts: set[tuple[int, ...]] = set()
         self.events: tuple[Event, ...] = ()
         self.reach = Reach()
 
@@ -216,10 +217,9 @@ class Driver:
         self.transact(resolve.wake(slice, key, NOW + timedelta(seconds=seconds), self.host), {key[0]})
         return self
 
-    def rerun(self, name: str, skip: bool = False) -> "Driver":
-        key = (self.ids[name], 1)
+    def rerun(self, name: str, skip: bool = False, iteration: int = 1) -> "Driver":
+        key = (self.ids[name], iteration)
         decision = resolve.rerun(self.slice({key[0]}, {key}), key, NOW, self.host, skip=skip)
-        self.scheduled = tuple(one for one in self.scheduled if one != key)
         self.transact(decision, {key[0]})
         return self
 
@@ -300,8 +300,9 @@ class Driver:
             self.marks[key] = mark
         handed_out = [event for event in decision.events if event.node is not None and event.state == TaskState.RUNNING]
         scheduled = tuple((event.node, event.iteration) for event in handed_out)
-        for key in scheduled:
-            assert key not in self.scheduled, f"{key} was scheduled twice"
+        attempts = [(event.node, event.iteration, event.attempt) for event in handed_out]
+        assert len({*attempts, *self.attempts}) == len(attempts) + len(self.attempts), "an attempt was scheduled twice"
+        self.attempts = {*self.attempts, *attempts}
         final = self.header.state in FINAL_EXECUTION_STATES
         rerun = any(event.kind == "execution" and event.state == "RUNNING" for event in decision.events)
         assert not final or rerun or decision.header.state is self.header.state

@@ -41,6 +41,15 @@ class Hopeless(Host):
         return 1
 
 
+class Shrinking(Host):
+    """Finds fewer items than there are."""
+
+    less = 0
+
+    def spread(self, node: Node, key: Key) -> int:
+        return super().spread(node, key) - self.less
+
+
 class Engine:
     """Everything in one slice, as the whole graph is small."""
 
@@ -87,6 +96,18 @@ def test_rerun_without_reset_repeats_the_failed_items_only():
     assert engine.running() == [(0, 1), (0, 1, 1)]
     engine.complete(0, 1, 1)
     assert engine.header.state is ExecutionState.SUCCESS
+
+
+def test_items_of_which_there_is_another_number_now():
+    host = Shrinking()
+    engine = Engine(items(2), host=host)
+    engine.complete(0, 1, 0, outcome=FAILURE)
+    engine.complete(0, 1, 1)
+    host.less = 1
+    engine.rerun(0, 1, reset=False)
+    assert (engine.header.state, engine.header.live) == (ExecutionState.FAILURE, 0)
+    engine.rerun(0, 1)
+    assert engine.running() == [(0, 1), (0, 1, 0)]
 
 
 def test_rerun_with_reset_repeats_all_items():

@@ -3,7 +3,8 @@
 import pytest
 from driver import CANCELLED, FAILURE, Driver
 
-from lazyengine.core.state import ExecutionState, TaskState
+from lazyengine.core.resolve import UNBOUNDED
+from lazyengine.core.state import ExecutionState, IllegalTransition, TaskState
 
 SUCCESS = ExecutionState.SUCCESS
 
@@ -99,3 +100,80 @@ def test_skip(clause, next):
 def test_a_policy_that_cannot_be_evaluated_fails_it_again():
     driver = Driver({"a": {}}, refused={"a": "begin"}).start().rerun("a")
     assert driver.state is ExecutionState.FAILURE
+
+
+# -- what its failure has led to --------------------------------------------------------------------------------------
+
+
+def test_what_it_started_runs_again():
+    """A handler that has ended, and the one below it; not one that is still under way."""
+    description = {"a": {"on-error": ["h"]}, "h": {"on-complete": ["i"]}, "i": {}, "z": {}}
+    driver = Driver(description).start().complete("a", FAILURE).complete("h", FAILURE).rerun("a").complete("a", FAILURE)
+    assert (driver.task("h").attempt, driver.task("i").attempt, driver.header.unhandled) == (2, 1, 0)
+    driver.complete("h")
+    assert (driver.task("h").attempt, driver.task("i").attempt) == (2, 1), "i is under way still"
+    driver.complete("i").rerun("a").complete("a", FAILURE).complete("h")
+    assert (driver.task("h").attempt, driver.task("i").attempt) == (3, 2)
+
+
+def test_a_join_that_it_chose_has_heard_of_it():
+    driver = Driver({"a": {"on-complete": ["j"]}, "b": {"on-success": ["j"]}, "j": {"join": "all"}})
+    driver.start().complete("a", FAILURE).rerun("a").complete("a")
+    assert driver.task("j").live == 1
+    assert driver.complete("b").complete("j").state is SUCCESS
+
+
+def test_a_join_did_not_listen_any_more():
+    """What was told in the same breath as a fail counts when it is told again."""
+    driver = Driver({"a": {"on-error": ["j", "fail"], "on-success": ["j"]}, "j": {"join": "one"}})
+    driver.start().complete("a", FAILURE)
+    assert driver.state is ExecutionState.FAILURE
+    assert driver.rerun("a").complete("a").complete("j").state is SUCCESS
+
+
+def test_a_join_that_failed_still_counts():
+    """b chooses it after it has failed; when a succeeds after all, it has both."""
+    description = {
+        "a": {"on-success": ["j"]},
+        "b": {"on-success": ["j"]},
+        "c": {"on-success": ["j"]},
+        "j": {"join": "all"},
+    }
+    driver = Driver(description).start().complete("b").complete("a", FAILURE).complete("c").rerun("a").complete("a")
+    assert driver.complete("j").state is SUCCESS
+
+
+# -- what is still to be told -----------------------------------------------------------------------------------------
+
+
+def test_one_that_waits_to_tell_its_edges():
+    """It ended while the execution was suspended, which then was cancelled: nothing was told of that end."""
+    driver = Driver({"a": {"on-complete": ["b"]}, "b": {}}).start().suspend().complete("a", FAILURE).cancel()
+    assert driver.rerun("a").header.backlog == 0
+    assert driver.complete("a").running() == [("b", 1)]
+
+
+def test_a_join_that_waits_to_be_settled_is_not_settled():
+    """It is in the backlog with its verdict, or with its failure, when what led to that is taken back."""
+    description = {
+        "a": {"on-success": ["j", "k"]},
+        "b": {"on-success": ["k"]},
+        "j": {"join": "all", "on-success": ["l"]},
+        "k": {"join": "all", "on-success": ["l"]},
+        "l": {"join": "all"},
+    }
+    driver = Driver(description).start().complete("b")
+    whole, driver.carry_on = driver.carry_on, lambda: None
+    driver.budget = 0
+    driver.complete("a", FAILURE)
+    assert driver.header.backlog == 2
+    driver.rerun("a")
+    assert driver.header.backlog == 0
+    driver.budget, driver.carry_on = UNBOUNDED, whole
+    assert driver.complete("a").complete("j").complete("k").complete("l").state is SUCCESS
+
+
+def test_only_what_failed_runs_again():
+    driver = Driver({"a": {}, "b": {}}).start().complete("a")
+    with pytest.raises(IllegalTransition, match="SUCCESS cannot be run again"):
+        driver.rerun("a")

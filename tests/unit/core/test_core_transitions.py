@@ -37,6 +37,11 @@ def alone(refused: str = "", **policy: Any) -> Driver:
     return Driver(ONE, nodes=(node,), refused={"a": refused}).start()
 
 
+def handled() -> Driver:
+    """A task that has failed and whose on-error has begun."""
+    return Driver({"a": {"on-error": ["h"]}, "h": {"on-skip": ["i"]}, "i": {}, "b": {}}).start().complete("a", FAILURE)
+
+
 SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (X.RUNNING, E.SUSPEND): lambda: Driver(ONE).start().suspend(),
     (X.RUNNING, E.SUCCEED): lambda: Driver(ONE).start().complete("a"),
@@ -65,6 +70,10 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (S.FAILURE, T.SKIP): lambda: alone().complete("a", FAILURE).rerun("a", skip=True),
     (S.FAILURE, T.RERUN): lambda: alone().complete("a", FAILURE).rerun("a"),
     (S.CANCELLED, T.RERUN): lambda: alone().complete("a", CANCELLED).rerun("a"),
+    (S.SUCCESS, T.RERUN): lambda: handled().complete("h").rerun("a").complete("a", FAILURE),
+    (S.SKIPPED, T.RERUN): lambda: (
+        handled().complete("h", FAILURE).rerun("h", skip=True).complete("i", FAILURE).rerun("a").complete("a", FAILURE)
+    ),
     (S.PENDING, T.START): lambda: Driver(ONE).start(),
     (S.PENDING, T.BLOCK): lambda: Driver(LOST).start().complete("a").complete("b"),
     (S.RUNNING, T.SUCCEED): lambda: Driver(ONE).start().complete("a", SUCCESS),

@@ -1,0 +1,65 @@
+"""Statements of a rerun; those of what follows from it are those of every decision."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from lazyengine.core.graph import Key
+from lazyengine.core.state import WHOLE, Mark, TaskState
+from lazyengine.db import tables as t
+from lazyengine.db.rows import mark_of
+from lazyengine.db.statements import SMALL_MARK
+from lazyengine.db.store import named
+
+_mark = t.mark.c
+
+
+def read_item_marks(connection: Connection, execution_id: str, key: Key) -> dict[Key, Mark]:
+    """Return the marks of the items of a run."""
+    rows = connection.execute(
+        select(*SMALL_MARK).where(
+            _mark.execution_id == execution_id,
+            _mark.node_id == key[0],
+            _mark.iteration == key[1],
+            _mark.item != WHOLE,
+        )
+    )
+    return {mark.key: mark for mark in map(mark_of, rows)}
+
+
+def read_last(connection: Connection, execution_id: str) -> list[Key]:
+    """Return the runs whose variables are among those of the end."""
+    statement = select(_mark.node_id, _mark.iteration).where(_mark.execution_id == execution_id, _mark.last == 1)
+    return [(row.node_id, row.iteration) for row in connection.execute(statement)]
+
+
+def read_stalled(connection: Connection, execution_id: str) -> dict[Key, Mark]:
+    """Return the runs that are delayed and wait for nothing: their time came when the execution was over."""
+    rows = connection.execute(
+        select(*SMALL_MARK).where(
+            _mark.execution_id == execution_id,
+            _mark.state == TaskState.DELAYED,
+            _mark.due_at.is_(None),
+            _mark.place.is_(None),
+        )
+    )
+    return {mark.key: mark for mark in map(mark_of, rows)}
+
+
+def offer_again(connection: Connection, execution_id: str, key: Key | None, now: datetime) -> None:
+    """Put on offer what somebody has to work on and nobody does: a cancellation took it off.
+
+    :param key: a run that is about to go on
+    """
+    rows: list[Any] = connection.execute(  # type: ignore[assignment]
+        select(*SMALL_MARK)
+        .where(_mark.execution_id == execution_id, _mark.state == TaskState.RUNNING)
+        .order_by(_mark.node_id, _mark.iteration, _mark.item)
+    ).all()
+    running = {(row.node_id, row.iteration) for row in rows if row.item == WHOLE} | {key}
+    for row in rows:
+        held = row.offered_at is not None or row.claimed_by is not None or row.child_id is not None
+        is_work = row.item != WHOLE or not row.item_counts
+        if is_work and not held and (row.node_id, row.iteration) in running:
+            connection.execute(update(t.mark).where(*named(execution_id, mark_of(row).key)).values(offered_at=now))
