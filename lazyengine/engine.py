@@ -368,6 +368,7 @@ class Engine(Workflows):
     ) -> Resolution:
         budget = self.settings.steps_per_transaction
         flow = DataFlow(store, execution_id, graph_id, has_data, self.evaluator)
+        flow.most_iterations = self.settings.max_iterations
         return Resolution(store, execution_id, graph_id, header, self.clock(), budget, flow, traceparent)
 
 

@@ -1,4 +1,4 @@
-"""Random flows with items, retries, delays, guards and loops; a shell that plays them and is strict about its slices."""
+"""Random flows with items, retries, delays, guards and loops; a shell that plays them, strict about its slices."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -35,6 +35,7 @@ SLEEPS = Policy(wait_before_seconds=1)
 POLICIES = (
     Policy(), Policy(), Policy(), SLEEPS, Policy(wait_after_seconds=1),
     Policy(retry=Retry(1)), Policy(retry=Retry(2)), Policy(retry=Retry(2, 1)),
+    Policy(wait_after_seconds=1, retry=Retry(2, 1)),
 )  # fmt: skip
 
 # -- what is drawn ----------------------------------------------------------------------------------------------------
@@ -186,6 +187,7 @@ class Shell:
         self.now, self.header, self.marks = NOW, Header(), dict[Key, Mark]()
         self.outcomes: dict[Key, Outcome] = {}
         self.begun: Counter[tuple[int, int, int | None, int]] = Counter()
+        self.slept: Counter[Key] = Counter()
         self.events: list[Event] = []
         roots = [node.id for node in nodes if not node.indegree]
         self.follow(resolve.begin(self.header, roots, NOW), budget)
@@ -261,6 +263,8 @@ class Shell:
             self.events.append(event)
             if event.node is not None and event.state == TaskState.RUNNING:
                 self.begun[event.node, event.iteration, event.item, event.attempt] += 1
+            if event.node is not None and event.state == TaskState.DELAYED:
+                self.slept[event.node, event.iteration] += 1
 
     # -- slices -------------------------------------------------------------------------------------------------------
 

@@ -147,6 +147,12 @@ class Model:
             ends.append(F if F in ended else S)
         return ends
 
+    def delays(self, run: Run) -> int:
+        """Count how often a run sleeps: before its first attempt, after it, and before each that follows."""
+        policy, attempts = self.nodes[run[0]].policy, len(self.attempts(run))
+        before_each = attempts - 1 if policy.retry and policy.retry.delay_seconds else 0
+        return attempts and bool(policy.wait_before_seconds) + bool(policy.wait_after_seconds) + before_each
+
     def begun(self, run: Run) -> Iterator[tuple[int, int, int | None, int]]:
         """Name every attempt of a run and of its items that somebody is told to begin."""
         node = self.nodes[run[0]]

@@ -52,10 +52,11 @@ def test_every_step_is_what_the_rules_say(tape: Tape, choices: Tape) -> None:
         assert TaskState.RUNNING not in model.states.values()
         assert (shell.header.state is ExecutionState.FAILURE) == (model.unhandled > 0)
         assert shell.begun == Counter(one for run in model.states for one in model.begun(run))
+        assert shell.slept == Counter({run: model.delays(run) for run in model.states})
 
 
 def play(shell: Shell, choices: Tape, most: int = 4) -> bool:
-    """End up to four runs and items in one transaction, or wake one, or suspend; False if it does not come to an end."""
+    """End up to four runs and items in one transaction, or wake one, or suspend; False if that never ends it."""
     for _ in range(STEPS):
         if shell.header.state in FINAL_EXECUTION_STATES:
             return True
@@ -90,6 +91,8 @@ def test_the_end_does_not_depend_on_the_order(tape: Tape, choices: Tape) -> None
     ended = Counter((names[run], mark.state, mark.attempt) for run, mark in shell.whole().items())
     assert ended == Counter((model.names[run], state, len(model.attempts(run))) for run, state in model.states.items())
     assert (shell.header.state is ExecutionState.FAILURE) == (model.unhandled > 0)
+    slept = Counter((names[run], times) for run, times in shell.slept.items())
+    assert slept == Counter((model.names[run], times) for run in model.states if (times := model.delays(run)))
     assert set(shell.begun.values()) <= {1}
     begun = Counter((names[node, iteration], *rest) for node, iteration, *rest in shell.begun)
     assert begun == Counter((model.names[run], *rest) for run in model.states for _, _, *rest in model.begun(run))
