@@ -84,6 +84,12 @@ class Model:
         if self.loop[id]:
             self.tokens[id] -= Counter(set(self.tokens[id]))
 
+    def run(self, identity: Identity) -> Run:
+        return next(run for run, name in self.names.items() if name == identity)
+
+    def named_states(self) -> dict[Identity, TaskState]:
+        return {self.names[run]: state for run, state in self.states.items()}
+
     # -- ends ---------------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from language import Shell, Tape, draw
+from language import Identity, Shell, Tape, draw
 from language_model import Model
 
 from lazyengine.compilers.topology import ALL
@@ -20,16 +20,17 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )
 TAPES = st.binary(min_size=150, max_size=150).map(Tape)
-CHOICES = st.binary(min_size=20, max_size=60).map(Tape)
+CHOICES = st.binary(min_size=100, max_size=200).map(Tape)
 BUDGETS = (UNBOUNDED, UNBOUNDED, 1, 3)
 RUNS = 60
 STEPS = 2_000
 
 
-def states(shell: Shell) -> dict:
-    """Map each run to its state; one that sleeps is one that runs."""
+def states(shell: Shell) -> dict[Identity, TaskState]:
+    """Map each run to its state, by what it is, as those that begin at once have no order; one that sleeps runs."""
+    runs, running = shell.whole(), TaskState.RUNNING
     return {
-        key: TaskState.RUNNING if mark.state is TaskState.DELAYED else mark.state for key, mark in shell.whole().items()
+        shell.host.name(key): running if mark.state is TaskState.DELAYED else mark.state for key, mark in runs.items()
     }
 
 
@@ -40,19 +41,27 @@ def test_every_step_is_what_the_rules_say(tape: Tape, choices: Tape) -> None:
     nodes = draw(tape, (None, None, ALL, 1, 2, 3), pure=False)
     shell, model = Shell(nodes), Model(nodes)
     while shell.header.state not in FINAL_EXECUTION_STATES and len(model.states) < RUNS:
-        assert states(shell) == model.states
+        assert states(shell) == model.named_states()
         key = choices.pick(shell.running() + shell.sleeping())
         shell.wake(key) if key in shell.sleeping() else shell.complete([key])
-        run, state = key[:2], shell.marks[key[:2]].state
+        run, state = model.run(shell.host.name(key[:2])), shell.marks[key[:2]].state
         if state in (TaskState.SUCCESS, TaskState.FAILURE):
             assert state is model.attempts(run)[-1]
             model.end(run, state)
-    assert states(shell) == model.states
+    assert states(shell) == model.named_states()
     if shell.header.state in FINAL_EXECUTION_STATES:
         assert TaskState.RUNNING not in model.states.values()
         assert (shell.header.state is ExecutionState.FAILURE) == (model.unhandled > 0)
-        assert shell.begun == Counter(one for run in model.states for one in model.begun(run))
-        assert shell.slept == Counter({run: model.delays(run) for run in model.states})
+        assert_each_once(shell, model)
+
+
+def assert_each_once(shell: Shell, model: Model) -> None:
+    """Every attempt of every run and item began once, and every run slept as often as its policies say."""
+    assert set(shell.begun.values()) <= {1}
+    begun = Counter((shell.host.name((node, iteration)), *rest) for node, iteration, *rest in shell.begun)
+    assert begun == Counter((model.names[run], *rest) for run in model.states for _, _, *rest in model.begun(run))
+    slept = Counter((shell.host.name(run), times) for run, times in shell.slept.items())
+    assert slept == Counter((model.names[run], times) for run in model.states if (times := model.delays(run)))
 
 
 def play(shell: Shell, choices: Tape, most: int = 4) -> bool:
@@ -91,8 +100,4 @@ def test_the_end_does_not_depend_on_the_order(tape: Tape, choices: Tape) -> None
     ended = Counter((names[run], mark.state, mark.attempt) for run, mark in shell.whole().items())
     assert ended == Counter((model.names[run], state, len(model.attempts(run))) for run, state in model.states.items())
     assert (shell.header.state is ExecutionState.FAILURE) == (model.unhandled > 0)
-    slept = Counter((names[run], times) for run, times in shell.slept.items())
-    assert slept == Counter((model.names[run], times) for run in model.states if (times := model.delays(run)))
-    assert set(shell.begun.values()) <= {1}
-    begun = Counter((names[node, iteration], *rest) for node, iteration, *rest in shell.begun)
-    assert begun == Counter((model.names[run], *rest) for run in model.states for _, _, *rest in model.begun(run))
+    assert_each_once(shell, model)
