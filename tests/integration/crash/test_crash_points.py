@@ -5,18 +5,19 @@ The state read back after each kill is compared, row by row, with the one before
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from crashing import MOST_POINTS, crash
-from driving import OWNER, new_id, start, state_of, success
+from driving import OWNER, failure, new_id, start, state_of, success
 from sqlalchemy import func, select
 
 from lazyengine.core.state import ExecutionState
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
+from lazyengine.records import Report
 from lazyengine.settings import Settings
 
 NOOP = {"action": "std.noop"}
@@ -53,6 +54,26 @@ def complete(*tasks: str) -> Callable[[Engine, str], Any]:
     return lambda engine, id: engine.complete_tasks(OWNER, id, [success(task, {"of": task}) for task in tasks])
 
 
+def of(tasks: dict[str, Any]) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: begin(engine, id, tasks)
+
+
+def report(*reports: Report) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: engine.complete_tasks(OWNER, id, reports)
+
+
+def fail_first(engine: Engine, id: str) -> None:
+    """Report a failure of the first attempt, unless another one has begun."""
+    if engine.get_task(OWNER, id, "a").attempt == 1:
+        engine.complete_task(OWNER, id, failure("a", attempt=1))
+
+
+def tomorrow(engine: Engine, id: str) -> None:
+    """Do what is due by then."""
+    engine.clock = lambda: datetime.now(UTC) + timedelta(days=1)
+    engine.fire_due()
+
+
 def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
     return lambda engine, id: [action(engine, id) for action in actions]
 
@@ -62,6 +83,11 @@ def nothing(engine: Engine, id: str) -> None:
 
 
 SUSPEND, RESUME, CANCEL = (steer(ExecutionState[name]) for name in ("SUSPENDED", "RUNNING", "CANCELLED"))
+ITEMS = of({"a": {"with-items": "i in [1, 2, 3, 4]", "concurrency": 2, "on-success": "b"}, "b": None})
+LOOP = of({
+    "s": NOOP | {"on-success": ["x", "y"]}, "x": {"on-success": "j"}, "y": {"on-success": "j"},
+    "j": {"join": "all", "action": "std.noop", "on-success": ["x", "y"]},
+})  # fmt: skip
 TRIALS = {
     "start": Trial(nothing, begin, "RUNNING"),
     "complete": Trial(begin, complete("a"), "RUNNING"),
@@ -73,6 +99,16 @@ TRIALS = {
     "complete while suspending": Trial(then(begin, complete("x", "z"), SUSPEND), complete("a"), "SUSPENDED"),
     "resume": Trial(then(begin, SUSPEND, complete("a", "x")), RESUME, "RUNNING"),
     "cancel": Trial(then(begin, complete("a")), CANCEL, "CANCELLED"),
+    "an item ends, the next begins": Trial(ITEMS, report(success("a", 1, item=0)), "RUNNING"),
+    "the last item ends": Trial(
+        then(ITEMS, report(*(success("a", n, item=n) for n in range(3)))), report(success("a", 3, item=3)), "RUNNING"
+    ),
+    "a retry": Trial(of({"a": {"retry": {"count": 2, "delay": 0}}}), fail_first, "RUNNING"),
+    "a turn of a loop": Trial(
+        then(LOOP, report(success("x", iteration=1))), report(success("y", iteration=1)), "RUNNING"
+    ),
+    "an alarm": Trial(of({"a": {"wait-before": 5, "on-success": "b"}, "b": None}), tomorrow, "RUNNING"),
+    "a deadline": Trial(of({"a": {"timeout": 5, "on-error": "b"}, "b": None}), tomorrow, "RUNNING"),
     "delete": Trial(then(begin, complete("a")), lambda e, id: e.delete_execution(OWNER, id, force=True), "gone"),
 }
 
