@@ -1,4 +1,4 @@
-"""Killed before and after every statement and COMMIT of a verb: it happened whole or not at all, and a repeat does it.
+"""Killed before every statement, before and after every COMMIT: a verb happened whole or not, and a repeat does it.
 
 The state read back after each kill is compared, row by row, with the one before the verb and the one after it.
 """
