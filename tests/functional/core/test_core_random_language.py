@@ -16,7 +16,7 @@ PROFILE = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=int(os.environ.get("LAZYENGINE_TEST_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("LAZYENGINE_TEST_EXAMPLES", "500")),
     suppress_health_check=list(HealthCheck),
 )
 TAPES = st.binary(min_size=150, max_size=150).map(Tape)
