@@ -6,11 +6,21 @@ Sources: Mistral's `workflow/data_flow.py` (what a task sees, in which order) an
 join sees: the runs that chose it).
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lazyengine.compilers.expressions import EvaluationError, Evaluator, Reads, Template, View, load_template
+from lazyengine.compilers.expressions import (
+    EvaluationError,
+    Evaluator,
+    Reads,
+    Template,
+    View,
+    compile_template,
+    load_template,
+)
+from lazyengine.compilers.faults import Faults
 from lazyengine.core import context as contexts
 from lazyengine.core.actions import PURE_PARAMETERS, pure_outcome
 from lazyengine.core.context import EMPTY, Context, Slot
@@ -23,31 +33,38 @@ from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
 from lazyengine.errors import InputInvalid
 from lazyengine.records import Execution, RunData
-from lazyengine.views import Row, execution_view, task_view
+from lazyengine.views import Row, execution_view, family_view, task_view
 
 MOST_ITEMS = 100_000
+LONGEST_NAME = 255
 
 
 class DataFlow(Host):
     """
     :param has_data: whether anything in the graph publishes, so that runs have contexts at all
+
+    `calls` are runs and items that have begun and whose work is a workflow that is still to be started; `children` are
+    the executions that were.
     """
 
-    def __init__(self, store: Store, execution_id: str, graph_id: int, has_data: bool, evaluator: Evaluator) -> None:
-        self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
-        self.has_data, self.evaluator = has_data, evaluator
+    def __init__(self, store: Store, execution_id: str, has_data: bool, evaluator: Evaluator) -> None:
+        self.store, self.execution_id, self.has_data, self.evaluator = store, execution_id, has_data, evaluator
         self.contexts: dict[Key, Context] = {}
         self.inputs: dict[Key, dict[str, Any]] = {}
         self.published: dict[Key, dict[str, Any]] = {}
         self.actions: dict[Key, str] = {}
         self.targets: dict[Key, str] = {}
         self.ended: dict[Key, tuple[Node, Mark]] = {}
+        self.calls: deque[tuple[Node, Key]] = deque()
+        self.children: dict[Key, str] = {}
         self._final: Context | None = None
         self._final_changed = False
         self._values: dict[str, Any] = {}
+        self._works: dict[int, Template] = {}
         self._new_values: dict[str, Any] = {}
         self._variables_changed = False
         self._execution: Any = None
+        self._graph_spec: dict[str, Any] | None = None
         self._variables: dict[str, Any] = {}
 
     # -- the port of the core -----------------------------------------------------------------------------------------
@@ -90,9 +107,15 @@ class DataFlow(Host):
         self._prepare_items(node, key, [{name: values[i] for name, values in found.items()} for i in range(total)])
         return total
 
+    def _work(self, node: Node) -> Template:
+        """Return the template of what a node says of its work: input, action and target."""
+        if node.id not in self._works:
+            self._works[node.id] = load_template([node.input, node.workflow or node.action, node.target])
+        return self._works[node.id]
+
     def _prepare_items(self, node: Node, key: Key, items: list[dict[str, Any]]) -> None:
         """Evaluate the input, the action and the target of every item, in one go."""
-        template = load_template([node.input, node.action, node.target])
+        template = self._work(node)
         if not template.has_expressions:
             return
         view = self._view(template.reads, node, key, EMPTY)
@@ -110,18 +133,22 @@ class DataFlow(Host):
         given, action, target = found
         if not isinstance(given, dict):
             raise Refused(f"the input is an object, not {to_json(given):.100}")
-        if not isinstance(action, str | None) or not isinstance(target, str) or len(target) > 255:
-            raise Refused(f"an action and a target are names, not {to_json([action, target]):.100}")
+        named = (action, target) if action is not None or node.workflow else (target,)
+        if any(not isinstance(name, str) or len(name) > LONGEST_NAME for name in named):
+            raise Refused(f"the names of what to run and of its target are strings, not {to_json([*named]):.100}")
         self.inputs[key] = given
-        if action != node.action:
+        if action != (node.workflow or node.action):
             self.actions[key] = action or "std.noop"
         if target != node.target:
             self.targets[key] = target
 
     def run(self, node: Node, key: Key) -> Outcome | None:
-        template = load_template([node.input, node.action, node.target])
+        template = self._work(node)
         if template.has_expressions and len(key) == 2:
             self._keep(key, node, self.evaluate(template, node, key))
+        if node.workflow:
+            self.calls.append((node, key))
+            return None
         action = self.actions.get(key, node.action)
         given = self.input_of(node, key)
         if node.adhoc:
@@ -238,15 +265,19 @@ class DataFlow(Host):
     def _view(self, reads: Reads, node: Node | None, key: Key | None, context: Context) -> View:
         row = self._load_execution()
         context = self.context_of(key) if key and context is EMPTY else context
-        tasks = self._tasks(reads)
+        root_id = row.root_id or self.execution_id
+        family = data.read_family(self.store.connection, root_id) if reads.executions else []
+        tasks = self._tasks(reads, [one.id for one in family] or [self.execution_id])
+        own = [task for task in tasks if task["workflow_execution_id"] == self.execution_id]
         return View(
             variables=self.variables(reads.variables, context),
             env=row.params.get("env", {}),
             globals=self._variables,
-            execution=execution_view(row),
+            execution=execution_view(row, self._spec() if reads.execution and reads.specs else {}),
             task=self._current(reads, node, key) if node and key else None,
-            tasks={task["name"]: task for task in tasks},
+            tasks={task["name"]: task for task in own},
             task_list=tasks,
+            executions=[family_view(one) for one in family],
         )
 
     def variables(self, names: frozenset[str] | None, context: Context) -> dict[str, Any]:
@@ -267,34 +298,40 @@ class DataFlow(Host):
             self._variables = dict(self._execution.variables or {})
         return self._execution
 
+    def _spec(self) -> dict[str, Any]:
+        if self._graph_spec is None:
+            self._graph_spec = self.store.graph_head(self._load_execution().graph_id).spec
+        return self._graph_spec
+
     def _current(self, reads: Reads, node: Node, key: Key) -> dict[str, Any]:
         if key in self.ended:
             return self._ended_view(key)
-        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None)
+        row = Row(key[0], key[1], node.name, TaskState.RUNNING, 0, None, None, None, None, None, {"spec": node.spec})
         view = task_view(self.execution_id, row)
         if not (reads.current_task or reads.tasks is None or node.name in reads.tasks):
             return view
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, [node.name])
+        rows = self._task_rows(reads, [self.execution_id], [node.name])
         return next((task_view(self.execution_id, row) for row in rows if row.iteration == key[1]), view)
 
-    def _tasks(self, reads: Reads) -> list[dict[str, Any]]:
+    def _tasks(self, reads: Reads, execution_ids: list[str]) -> list[dict[str, Any]]:
         """Every run that is read, as saved and as this transaction left it."""
         if not reads.task_list and reads.tasks is not None and not reads.tasks:
             return []
         names = None if reads.task_list else reads.tasks
-        rows = data.read_task_data(self.store.connection, self.execution_id, self.graph_id, names)
-        views: dict[Key, Any] = {(row.node_id, row.iteration): task_view(self.execution_id, row) for row in rows}
-        views |= {
-            key: self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names
-        }
-        return list(views.values())
+        rows = self._task_rows(reads, execution_ids if names is None else [self.execution_id], names)
+        views = [task_view(row.execution_id, row) for row in rows]
+        views += [self._ended_view(key) for key, (node, _) in self.ended.items() if not names or node.name in names]
+        return list({view["id"]: view for view in views}.values())
+
+    def _task_rows(self, reads: Reads, execution_ids: Iterable[str], names: Iterable[str] | None) -> list[Any]:
+        return data.read_task_data(self.store.connection, execution_ids, names, reads.specs)
 
     def _ended_view(self, key: Key) -> dict[str, Any]:
         node, mark = self.ended[key]
         row = Row(
             key[0], key[1], node.name, mark.state, mark.attempt, mark.info,
             mark.outcome.result if mark.outcome else None,
-            self.published.get(key), mark.started_at, mark.finished_at,
+            self.published.get(key), mark.started_at, mark.finished_at, {"spec": node.spec}, bool(node.workflow),
         )  # fmt: skip
         return task_view(self.execution_id, row)
 
@@ -310,7 +347,7 @@ class DataFlow(Host):
             columns["final_context"] = context_to_json(self._final)
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)
-        keys = {*self.contexts, *self.inputs, *self.published}
+        keys = {*self.contexts, *self.inputs, *self.published, *self.children}
         return {
             key: RunData(
                 self.contexts.get(key),
@@ -318,6 +355,7 @@ class DataFlow(Host):
                 self.published.get(key),
                 self.actions.get(key),
                 self.targets.get(key),
+                self.children.get(key),
             )
             for key in keys
         }
@@ -341,15 +379,16 @@ class DataFlow(Host):
         return RunData(None, self.input_of(node, key), self.published.get(key))
 
     def who_of(self, node: Node, key: Key) -> tuple[str | None, str]:
-        """Return the action and the target of a run or an item that was handed out."""
-        if key not in self.inputs and load_template([node.action, node.target]).has_expressions:
+        """Return the action (or the workflow) and the target of a run or an item that has begun."""
+        is_evaluated = any(place[0] != 0 for place, _ in self._work(node).texts)
+        if is_evaluated and key not in self.inputs:
             return data.read_who(self.store.connection, self.execution_id, key)
-        action = self.actions.get(key, node.action)
+        action = self.actions.get(key, node.workflow or node.action)
         return None if action == "std.async_noop" else action, self.targets.get(key, node.target)
 
     def input_of(self, node: Node, key: Key) -> dict[str, Any]:
         """Return the input of a run, or of an item, that was handed out."""
-        evaluated = node.adhoc or load_template([node.input, node.action, node.target]).has_expressions
+        evaluated = node.adhoc or self._work(node).has_expressions
         if key not in self.inputs and evaluated:
             self.inputs |= data.read_inputs(self.store.connection, self.execution_id, [key])
         return self.inputs.get(key) or (node.input if isinstance(node.input, dict) else {})
@@ -371,8 +410,24 @@ def variables_at_start(evaluator: Evaluator, graph: Graph, execution: Execution)
     return _evaluated(evaluator, graph, "vars", graph.vars, view)
 
 
+def params_at_start(evaluator: Evaluator, graph: Graph, execution_id: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with `env` evaluated over itself as it was given (Mistral: `_get_environment`).
+
+    :raises InputInvalid: it cannot be evaluated
+    """
+    env = params.get("env")
+    if not env or not params.get("evaluate_env", True):
+        return params
+    view = View(env=env, execution={"id": execution_id})
+    return {**params, "env": _evaluated(evaluator, graph, "env", env, view)}
+
+
 def _evaluated(evaluator: Evaluator, graph: Graph, what: str, value: dict[str, Any], view: View) -> dict[str, Any]:
-    template = load_template(value)
+    faults = Faults()
+    template = compile_template(faults, (), value)
+    if faults.found:
+        reason = f"{what} cannot be evaluated: {faults.found[0].message} (at {faults.found[0].path})"
+        raise InputInvalid(workflow=graph.workflow, reason=reason)
     if not template.has_expressions:
         return value
     try:

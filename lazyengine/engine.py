@@ -7,20 +7,24 @@ the history first and refused then.
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core import resolve
-from lazyengine.core.graph import Graph, Key
-from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState, Header
-from lazyengine.dataflow import DataFlow, variables_at_start
+from lazyengine.core.graph import Key
+from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
+from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_task
+from lazyengine.db.statements import STEER
 from lazyengine.db.store import Store
+from lazyengine.nesting import Nesting, new_execution
 from lazyengine.records import (
     Assignment,
     Claim,
@@ -28,6 +32,7 @@ from lazyengine.records import (
     ExecutionQuery,
     ExecutionStatus,
     Heartbeat,
+    Identity,
     Page,
     Report,
     Reported,
@@ -37,9 +42,11 @@ from lazyengine.records import (
     TaskQuery,
 )
 from lazyengine.reports import beat, report_outcome
-from lazyengine.resolution import Resolution, needs_carrying_on
+from lazyengine.resolution import BEHIND, FOLLOWS, Resolution, needs_carrying_on
 from lazyengine.settings import Settings
-from lazyengine.workflows import Workflows
+from lazyengine.workflows import Workflows, add_graphs
+
+T = TypeVar("T")
 
 CARRY_ON_SECONDS = 20.0
 """How long one request goes on with what its own transaction left in the backlog; the rest waits in the outbox."""
@@ -85,69 +92,43 @@ class Engine(Workflows):
         runnable = self.find_runnable(owner, start)
         execution_id = start.id or str(uuid.uuid4())
 
-        def work(store: Store) -> tuple[Started, Header] | None:
+        def work(nest: Nesting) -> Started | None:
+            store = nest.store
             known = store.request_digest(owner, execution_id)
             if known is not None:
-                return self._started_before(store, owner, start, execution_id, known)
+                return self._started_before(nest, start, execution_id, known)
             if runnable is None:
                 return None  # what had taken the id is gone by now
-            graph_id, graph = store.find_graph(runnable.digest) or (None, None)
-            if graph_id is None or graph is None:
-                assert runnable.compiled is not None  # a graph is never deleted
-                graph, nodes = runnable.compiled
-                graph_id = store.add_graph(runnable.digest, graph, nodes)
-            execution = self._new(execution_id, graph, runnable.document, start)
-            variables = variables_at_start(self.evaluator, graph, execution)
-            store.add_execution(owner, graph_id, execution, start.digest, start.traceparent, graph.publishes, variables)
-            run = self._resolution(store, execution_id, graph_id, Header(), graph.publishes, start.traceparent)
-            run.follow(resolve.begin(run.header, graph.roots, run.now))
-            run.settle()
-            run.save()
+            graph_id, graph = add_graphs(store, runnable, start.definition)
+            params = params_at_start(self.evaluator, graph, execution_id, start.params)
+            execution = new_execution(
+                execution_id, graph, runnable.document, nest.now, start.input, params, start.description, start.tags
+            )
+            identity = Identity(
+                execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, params,
+                parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
+            )  # fmt: skip
+            run = nest.start(identity, graph, execution, start.digest)
+            nest.close(run)
             created = store.execution(owner, execution_id)
             assert created is not None
-            return Started(created, run.handed_out_after(1), created=True), run.header
+            return Started(created, run.handed_out_after(1), created=True)
 
-        answer = self.database.transaction(work)
-        if answer is None:
+        started, went_on = self._transact(owner, work)
+        if started is None:
             return self.start_execution(owner, start)
-        started, header = answer
-        if needs_carrying_on(header):
-            self.carry_on(owner, execution_id)
+        if went_on:
             return Started(self.get_execution(owner, execution_id), started.scheduled, started.created)
         return started
 
-    def _new(self, execution_id: str, graph: Graph, digest: str, start: Start) -> Execution:
-        missing = [name for name in graph.required if name not in start.input]
-        unknown = [name for name in start.input if name not in graph.required and name not in graph.input]
-        if missing or unknown:
-            reasons = [f"'{name}' is missing" for name in missing] + [f"'{name}' is not declared" for name in unknown]
-            raise errors.InputInvalid(workflow=graph.workflow, reason="; ".join(reasons[:20]))
-        now = self.clock()
-        return Execution(
-            id=execution_id,
-            workflow=graph.workflow,
-            definition_digest=digest,
-            state=ExecutionState.RUNNING,
-            info=None,
-            params=start.params,
-            description=start.description,
-            tags=start.tags,
-            created_at=now,
-            updated_at=now,
-            finished_at=None,
-            generation=0,
-            input=graph.input | start.input,  # Mistral: `engine/workflows.py`, prepare_input
-        )
-
-    def _started_before(
-        self, store: Store, owner: str, start: Start, execution_id: str, digest: str
-    ) -> tuple[Started, Header]:
+    def _started_before(self, nest: Nesting, start: Start, execution_id: str, digest: str) -> Started:
         if digest != start.digest:
             raise errors.ExecutionIdInUse(execution_id=execution_id)
-        run = self._open(store, owner, execution_id)
-        execution = store.execution(owner, execution_id)
+        run = nest.open(execution_id)
+        nest.close(run)
+        execution = nest.store.execution(nest.owner, execution_id)
         assert execution is not None
-        return Started(execution, run.handed_out_after(1), created=start.id is None), run.header
+        return Started(execution, run.handed_out_after(1), created=start.id is None)
 
     def get_execution(self, owner: str, execution_id: str) -> Execution:
         """Return an execution with its input and output.
@@ -178,48 +159,52 @@ class Engine(Workflows):
         :raises ExecutionFinished: it has ended, so it cannot be brought into `state`
         """
 
-        def work(store: Store) -> tuple[Execution, Header]:
-            run = self._open(store, owner, execution_id)
+        def work(nest: Nesting) -> Execution:
+            run = nest.open(execution_id)
             if description is not None or tags is not None:
-                store.describe(execution_id, description, tags, run.now)
+                nest.store.describe(execution_id, description, tags, run.now)
             if state is not None:
-                self._steer(run, state)
-            run.save()
-            execution = store.execution(owner, execution_id)
+                steer(run, state)
+            nest.close(run)
+            execution = nest.store.execution(owner, execution_id)
             assert execution is not None
-            return execution, run.header
+            return execution
 
-        execution, header = self.database.transaction(work)
-        if needs_carrying_on(header):
-            self.carry_on(owner, execution_id)
-            return self.get_execution(owner, execution_id)
-        return execution
-
-    def _steer(self, run: Resolution, wish: ExecutionState) -> None:
-        event, done = WISHES[wish]
-        if run.header.state in done:
-            return
-        if run.header.state in FINAL_EXECUTION_STATES:
-            raise errors.ExecutionFinished(execution_id=run.execution_id, state=run.header.state)
-        run.follow(resolve.steer(run.header, event, "Cancelled by request" if wish == "CANCELLED" else None, run.now))
-        if event is ExecutionEvent.RESUME and run.header.backlog:
-            run.unfold()
-        run.settle()
+        execution, went_on = self._transact(owner, work)
+        return self.get_execution(owner, execution_id) if went_on else execution
 
     def delete_execution(self, owner: str, execution_id: str, *, force: bool = False) -> None:
-        """Delete an execution that has ended; with `force`, one that has not.
+        """Delete an execution that has ended, with all below it; with `force`, one that has not.
+
+        Each goes in a transaction of its own, the lowest first: repeating it goes on where it was left.
 
         :raises ExecutionNotFound: there is none of this id
         :raises ExecutionNotFinished: it has not ended, and `force` is False
         """
+        execution = self.get_execution(owner, execution_id)
+        if execution.state not in FINAL_EXECUTION_STATES:
+            if not force:
+                raise errors.ExecutionNotFinished(execution_id=execution_id, state=execution.state)
+            self.update_execution(owner, execution_id, state=ExecutionState.CANCELLED)
+        for lower in reversed(self.database.snapshot(lambda store: store.descendants(execution_id))):
+            self._delete(owner, lower, force=True)
+        if not self._delete(owner, execution_id, force):
+            raise errors.ExecutionNotFound(execution_id=execution_id)
 
-        def work(store: Store) -> None:
-            run = self._open(store, owner, execution_id)
-            if run.header.state not in FINAL_EXECUTION_STATES and not force:
-                raise errors.ExecutionNotFinished(execution_id=execution_id, state=run.header.state)
-            store.delete_execution(execution_id)
+    def _delete(self, owner: str, execution_id: str, force: bool) -> bool:
+        def work(nest: Nesting) -> bool:
+            run = nest.find(execution_id)
+            if run is None:
+                return False
+            if run.header.state not in FINAL_EXECUTION_STATES:  # it came to life again
+                if not force:
+                    raise errors.ExecutionNotFinished(execution_id=execution_id, state=run.header.state)
+                steer(run, ExecutionState.CANCELLED)
+                nest.close(run)
+            nest.store.delete_execution(execution_id)
+            return True
 
-        self.database.transaction(work)
+        return self._transact(owner, work)[0]
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
@@ -273,17 +258,13 @@ class Engine(Workflows):
         :raises ExecutionNotFound: there is no such execution
         """
 
-        def work(store: Store) -> tuple[ExecutionStatus, list[Any], Header]:
-            run = self._open(store, owner, execution_id)
+        def work(nest: Nesting) -> tuple[ExecutionStatus, tuple[Any, ...]]:
+            run = nest.open(execution_id)
             answers = [report_outcome(run, report) for report in reports]
-            run.settle()
-            status = run.save()
-            return status, [answer(status) if callable(answer) else answer for answer in answers], run.header
+            status = nest.close(run)
+            return status, tuple(answer(status) if callable(answer) else answer for answer in answers)
 
-        status, answers, header = self.database.transaction(work)
-        if needs_carrying_on(header):
-            self.carry_on(owner, execution_id)
-        return status, tuple(answers)
+        return self._transact(owner, work)[0]
 
     def heartbeat(self, owner: str, execution_id: str, heartbeat: Heartbeat) -> Reported:
         """Note that a worker still works on a task; nothing is locked and no history is written.
@@ -306,19 +287,56 @@ class Engine(Workflows):
     # -- what no caller asks for --------------------------------------------------------------------------------------
 
     def carry_on(self, owner: str, execution_id: str, seconds: float = CARRY_ON_SECONDS) -> None:
-        """Work off the backlog of an execution, one transaction after the other, for at most `seconds`."""
-        deadline = time.monotonic() + seconds
+        """Do what the outbox says of an execution, and of others in consequence, one transaction after the other.
 
-        def work(store: Store) -> bool:
-            run = self._open(store, owner, execution_id)
+        It stops after `seconds`; what is left stays in the outbox.
+
+        :raises ExecutionNotFound: there is none of this id
+        """
+        self.database.snapshot(lambda store: _graph_of(store, owner, execution_id))
+        deadline = time.monotonic() + seconds
+        waiting = deque([execution_id])
+        while waiting:
+            waiting += self._go_on(owner, waiting.popleft(), deadline)
+            if time.monotonic() >= deadline:
+                return
+            if waiting:
+                time.sleep(BREATH_SECONDS)
+
+    def _go_on(self, owner: str, execution_id: str, deadline: float) -> list[str]:
+        """Work off some of the backlog of an execution, and let those below follow it; return what is left to do."""
+
+        def work(nest: Nesting) -> tuple[list[int], ExecutionState | None]:
+            run = nest.find(execution_id)
+            if run is None:
+                return [], None
             if needs_carrying_on(run.header):
                 run.unfold()
-                run.settle()
-                run.save()
-            return needs_carrying_on(run.header)
+                nest.close(run)
+            return nest.store.notes(execution_id, STEER), FOLLOWS.get(run.header.state)
 
-        while self.database.transaction(work) and time.monotonic() < deadline:
-            time.sleep(BREATH_SECONDS)
+        (notes, wish), left = self._in_transaction(owner, work)
+        if notes and wish is not None:
+            lower = self.database.snapshot(lambda store: store.children(execution_id))
+            for child, state in lower.items():
+                if state in BEHIND[wish]:
+                    left += self._follow(owner, child, wish)
+                if time.monotonic() >= deadline:
+                    return left
+        if notes:
+            self.database.transaction(lambda store: store.clear_notes(notes))
+        return left
+
+    def _follow(self, owner: str, execution_id: str, wish: ExecutionState) -> list[str]:
+        """Let an execution follow the one that it works for."""
+
+        def work(nest: Nesting) -> None:
+            run = nest.find(execution_id)
+            if run is not None and run.header.state not in FINAL_EXECUTION_STATES:
+                steer(run, wish)
+                nest.close(run, follows=True)
+
+        return self._in_transaction(owner, work)[1]
 
     def fire_due(self, limit: int = 100) -> int:
         """Do what time has come for: delays that are over, and deadlines; return how much there was.
@@ -332,19 +350,17 @@ class Engine(Workflows):
         return len(alarms)
 
     def _wake(self, owner: str, execution_id: str, key: Key) -> None:
-        def work(store: Store) -> Header:
-            run = self._open(store, owner, execution_id)
-            run.wake(key)
-            run.settle()
-            run.save()
-            return run.header
+        def work(nest: Nesting) -> None:
+            run = nest.find(execution_id)
+            if run is not None:
+                run.wake(key)
+                nest.close(run)
 
-        if needs_carrying_on(self.database.transaction(work)):
-            self.carry_on(owner, execution_id)
+        self._transact(owner, work)
 
     def carry_on_everywhere(self, limit: int = 1000) -> None:
-        """Carry on with the executions that a process left in the middle when it died."""
-        for owner, execution_id in self.database.snapshot(lambda store: store.noted_backlogs(limit)):
+        """Do what the outbox says, where a process left it undone when it died."""
+        for owner, execution_id in self.database.snapshot(lambda store: store.noted(limit)):
             self.carry_on(owner, execution_id)
 
     def check_ready(self) -> None:
@@ -355,21 +371,35 @@ class Engine(Workflows):
         """
         self.database.check_ready()
 
-    def _open(self, store: Store, owner: str, execution_id: str) -> Resolution:
-        locked = store.lock_execution(owner, execution_id)
-        if locked is None:
-            raise errors.ExecutionNotFound(execution_id=execution_id)
-        return self._resolution(
-            store, execution_id, locked.graph_id, locked.header, locked.row.has_data, locked.row.traceparent
-        )
+    def _transact(self, owner: str, work: Callable[[Nesting], T]) -> tuple[T, bool]:
+        """Do something in one transaction, and then what it left to be done; return whether it left anything."""
+        answer, left = self._in_transaction(owner, work)
+        for execution_id in left:
+            with suppress(errors.ExecutionNotFound):
+                self.carry_on(owner, execution_id)
+        return answer, bool(left)
 
-    def _resolution(
-        self, store: Store, execution_id: str, graph_id: int, header: Header, has_data: bool, traceparent: str | None
-    ) -> Resolution:
-        budget = self.settings.steps_per_transaction
-        flow = DataFlow(store, execution_id, graph_id, has_data, self.evaluator)
-        flow.most_iterations = self.settings.max_iterations
-        return Resolution(store, execution_id, graph_id, header, self.clock(), budget, flow, traceparent)
+    def _in_transaction(self, owner: str, work: Callable[[Nesting], T]) -> tuple[T, list[str]]:
+        def in_one(store: Store) -> tuple[T, list[str]]:
+            nest = Nesting(store, owner, self.settings, self.evaluator, self.clock)
+            return work(nest), nest.left
+
+        return self.database.transaction(in_one)
+
+
+def steer(run: Resolution, wish: ExecutionState) -> None:
+    """Suspend, resume or cancel an execution, unless that is done already.
+
+    :raises ExecutionFinished: it has ended
+    """
+    event, done = WISHES[wish]
+    if run.header.state in done:
+        return
+    if run.header.state in FINAL_EXECUTION_STATES:
+        raise errors.ExecutionFinished(execution_id=run.execution_id, state=run.header.state)
+    run.follow(resolve.steer(run.header, event, "Cancelled by request" if wish == "CANCELLED" else None, run.now))
+    if event is ExecutionEvent.RESUME and run.header.backlog:
+        run.unfold()
 
 
 def _graph_of(store: Store, owner: str, execution_id: str) -> tuple[int, ExecutionState]:

@@ -181,6 +181,13 @@ class TaskHasItems(LazyEngineError):
     code = "task.has_items"
 
 
+class TaskRunsWorkflow(LazyEngineError):
+    """Task '{task}' of execution {execution_id} is done by execution {child}, which reports on it; cancel that one."""
+
+    status = 409
+    code = "task.runs_workflow"
+
+
 class TaskNotRunning(LazyEngineError):
     """Task '{task}' of execution {execution_id} is {state}: it was not handed out yet, so it cannot be reported on."""
 

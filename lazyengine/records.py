@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from lazyengine.core.context import Context
+from lazyengine.core.graph import Key
 from lazyengine.core.state import ExecutionState, Failure, Items, Outcome, TaskState
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class ExecutionQuery:
     states: tuple[ExecutionState, ...] = ()
     workflow: str | None = None
     tag: str | None = None
+    parent: str | None = None
     created: tuple[tuple[str, datetime], ...] = ()
     descending: bool = True
     limit: int = 100
@@ -108,13 +110,15 @@ class WorkflowQuery:
     namespace: str | None = None
     limit: int = 100
     marker: tuple[str, str] | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
     """What the data flow leaves at a run or an item.
 
-    It is what it sees, its input, action and target where these had expressions, and what it published.
+    It is what it sees, its input, action and target where these had expressions, what it published, and the execution
+    that does its work.
     """
 
     context: Context | None = None
@@ -122,9 +126,32 @@ class RunData:
     published: dict[str, Any] | None = None
     action: str | None = None
     target: str | None = None
+    child_id: str | None = None
 
 
 # -- answered ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The task that an execution does the work of.
+
+    :param key: its run, or an item of it
+    :param attempt: which attempt of that
+    """
+
+    execution_id: str
+    task: str
+    key: Key
+    attempt: int
+
+    @property
+    def iteration(self) -> int:
+        return self.key[1]
+
+    @property
+    def item(self) -> int | None:
+        return self.key[2] if len(self.key) > 2 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +170,34 @@ class Execution:
     updated_at: datetime
     finished_at: datetime | None
     generation: int
+    parent: Parent | None
+    root_execution_id: str
     input: dict[str, Any] | None = None
     output: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an execution is from its start to its end.
+
+    :param namespace: where workflows that it names are looked for first
+    :param root_id: the execution at the top, itself if it has no parent
+    :param depth: how many executions are above it
+    :param has_data: its runs have contexts
+    """
+
+    id: str
+    owner: str
+    graph_id: int
+    workflow: str
+    definition_digest: str
+    namespace: str
+    params: dict[str, Any]
+    parent: Parent | None
+    root_id: str
+    depth: int
+    has_data: bool
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ Answer = Callable[[ExecutionStatus], Reported]
 
 def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngineError:
     """Take in one report; what is refused is returned, not raised, as the transaction goes on."""
-    node = run.store.node_named(run.graph_id, report.task)
+    node = run.store.node_named(run.identity.graph_id, report.task)
     if node is None:
         return errors.TaskNotFound.of(run.execution_id, report.task)
     run.load_run(node)
@@ -32,6 +32,8 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
         return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration, report.item)
     if node.items and report.item is None and mark.items and report.outcome.state is not TaskState.CANCELLED:
         return errors.TaskHasItems(execution_id=run.execution_id, task=node.name)
+    if node.workflow:
+        return _runs_workflow(run.execution_id, node, row)
     verdict = weigh(run.header.state, mark, report.attempt, _same(mark, row, report))
     key = mark.key
     if verdict is Verdict.REPEATED:
@@ -102,6 +104,8 @@ def beat(
         row = rows.get(iteration)
     if node is None or (row is None and (heartbeat.iteration not in (None, 1) or heartbeat.item is not None)):
         raise errors.TaskNotFound.of(execution_id, heartbeat.task, heartbeat.iteration, heartbeat.item)
+    if node.workflow:
+        raise _runs_workflow(execution_id, node, row)
     mark = mark_of(row) if row is not None else Mark(node.id)
     verdict = weigh(state, mark, heartbeat.attempt, same=False)
     if verdict not in (Verdict.ACCEPTED, Verdict.TOO_LATE):
@@ -117,6 +121,11 @@ def beat(
     assert row is not None
     status = ExecutionStatus(execution_id, state, store.output(execution_id) if over else None)
     return Reported(task_of(execution_id, node, mark_of(row), row), status, cancel_requested=over)
+
+
+def _runs_workflow(execution_id: str, node: Node, row: Any) -> errors.LazyEngineError:
+    child = row.child_id if row is not None and row.child_id else "of its own"
+    return errors.TaskRunsWorkflow(execution_id=execution_id, task=node.name, child=child)
 
 
 def refusal(

@@ -1,6 +1,6 @@
 """The shell around the core, for one execution in one transaction: load what a decision needs, save what it says."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -22,25 +22,46 @@ from lazyengine.core.state import (
 )
 from lazyengine.dataflow import DataFlow
 from lazyengine.db.rows import mark_of, outcome_of
+from lazyengine.db.statements import CARRY_ON, STEER
 from lazyengine.db.store import Store
-from lazyengine.records import Assignment, ExecutionStatus
+from lazyengine.records import Assignment, ExecutionStatus, Identity
 
 READ_AHEAD = 100
+
+STOPPED = frozenset({ExecutionState.SUSPENDING, ExecutionState.SUSPENDED})
+
+FOLLOWS: dict[ExecutionState, ExecutionState] = {
+    ExecutionState.RUNNING: ExecutionState.RUNNING,
+    ExecutionState.SUSPENDING: ExecutionState.SUSPENDED,
+    ExecutionState.SUSPENDED: ExecutionState.SUSPENDED,
+    ExecutionState.CANCELLED: ExecutionState.CANCELLED,
+}
+"""What the executions that do the work of an execution's tasks are asked for when it comes into a state."""
+
+BEHIND: dict[ExecutionState, frozenset[ExecutionState]] = {
+    ExecutionState.RUNNING: STOPPED,
+    ExecutionState.SUSPENDED: frozenset({ExecutionState.RUNNING}),
+    ExecutionState.CANCELLED: STOPPED | {ExecutionState.RUNNING},
+}
+"""In which states they have not done so yet."""
 
 
 class Resolution:
     """Decisions about one execution, one upon the other; `save` writes what they came to.
 
     :param budget: how many pure actions and dead tasks may still be worked off in this transaction
+    :param nest: starts the execution that does the work of a run or an item
+    :ivar leaves_work: once saved: the outbox says what is to be done after this transaction
     """
 
     def __init__(
-        self, store: Store, execution_id: str, graph_id: int, header: Header, now: datetime, budget: int,
-        flow: DataFlow, traceparent: str | None = None,
+        self, store: Store, identity: Identity, header: Header, now: datetime, budget: int, flow: DataFlow,
+        nest: Callable[["Resolution", Node, Key], None],
     ) -> None:  # fmt: skip
-        self.store, self.execution_id, self.graph_id = store, execution_id, graph_id
+        self.store, self.identity, self.execution_id = store, identity, identity.id
         self.before = self.header = header
-        self.now, self.budget, self.flow, self.traceparent = now, budget, flow, traceparent
+        self.now, self.budget, self.flow, self.nest = now, budget, flow, nest
+        self.leaves_work = self._is_nesting = False
         self.nodes: dict[int, Node] = {}
         self.marks: dict[Key, Mark] = {}
         self.changed: dict[Key, Mark] = {}
@@ -54,7 +75,7 @@ class Resolution:
         missing = set(ids) - self.nodes.keys()
         if missing:
             missing.update(range(max(missing) + 1, max(missing) + 1 + ahead))
-            self.nodes |= self.store.nodes(self.graph_id, missing)
+            self.nodes |= self.store.nodes(self.identity.graph_id, missing)
 
     def load_marks(self, ids: Iterable[int]) -> None:
         """Make the marks of iteration 1 of nodes known."""
@@ -118,31 +139,49 @@ class Resolution:
             self.load_wave(decision.wave, READ_AHEAD if waves > 2 else 0)
             decision = resolve.arrive(self.slice(), decision.wave, self.now, self.flow, self.budget)
             self._take(decision)
+        self._start_children()
+
+    def _start_children(self) -> None:
+        """Start what tasks begin whose work is a workflow; such an execution may end at once, and others follow."""
+        if not self._is_nesting:
+            self._is_nesting = True
+            while self.flow.calls:
+                self.nest(self, *self.flow.calls.popleft())
+            self._is_nesting = False
 
     def unfold(self) -> None:
         """Carry on with the backlog, as far as the budget goes."""
-        backlog = self.store.backlog(self.execution_id, max(1, self.budget))
+        budget = max(1, self.budget)
+        backlog = self.store.backlog(self.execution_id, budget)
         self.marks |= backlog
-        ids = {node for node, _ in backlog}
+        ids = {key[0] for key in backlog}
         self.load_nodes(ids)
         self.load_marks(ids)
         for id in ids:
             self.load_run(self.nodes[id])
-        self.budget -= len(backlog)
-        self.follow(resolve.unfold(self.slice(), backlog, self.now, self.flow))
+        for run in {key[:2] for key in backlog} - self.marks.keys():
+            self.load_key(run)
+        self.follow(resolve.unfold(self.slice(), backlog, self.now, self.flow, budget))
+
+    def load_key(self, key: Key) -> None:
+        """Make known a run or an item, as far as it is there, and what its end needs."""
+        self.load_nodes([key[0]])
+        self.load_run(self.nodes[key[0]])
+        rows = self.store.runs_of(self.execution_id, key[0], key[1])
+        self.marks |= {(key[0], iteration): mark_of(row) for iteration, row in rows.items()}
+        row = self.store.item_mark(self.execution_id, key) if len(key) > 2 else None
+        if row is not None:
+            self.marks[key] = mark_of(row)
 
     def wake(self, key: Key) -> None:
         """Do what it is time for at a run, if it still is."""
-        rows = self.store.runs_of(self.execution_id, key[0], key[1])
-        self.marks |= {(key[0], iteration): mark_of(row) for iteration, row in rows.items()}
+        self.load_key(key)
         mark = self.marks.get(key)
         if mark is None or mark.alarm_at is None or mark.alarm_at > self.now:
             return
         if mark.ending is not None:
             kept = outcome_of(self.store.outcome_at(self.execution_id, key))
             self.marks[key] = replace(mark, outcome=replace(kept, state=mark.ending))
-        self.load_nodes([key[0]])
-        self.load_run(self.nodes[key[0]])
         self.follow(resolve.wake(self.slice(), key, self.now, self.flow))
 
     def settle(self) -> None:
@@ -161,6 +200,7 @@ class Resolution:
     def save(self) -> ExecutionStatus:
         """Write everything that was decided, and return how the execution stands."""
         if self.header == self.before:
+            self.leaves_work = needs_carrying_on(self.header)
             was_over = self.header.state in FINAL_EXECUTION_STATES
             return self._status(self.store.output(self.execution_id) if was_over else None)
         over = self.header.state in FINAL_EXECUTION_STATES and self.before.state not in FINAL_EXECUTION_STATES
@@ -169,10 +209,7 @@ class Resolution:
             self.store.save_marks(self.execution_id, self.changed, self.nodes, self.flow.changed(), self.now)
         if self.events:  # telling a join that still waits leaves none
             self.store.append_history(self.execution_id, self.events)
-        if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
-            self.store.note_backlog(self.execution_id, self.now)
-        elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
-            self.store.clear_backlog_note(self.execution_id)
+        self._note_work()
         ended = {}
         if over:
             ended["output"] = output
@@ -181,12 +218,25 @@ class Resolution:
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
         return self._status(ended.get("output"))
 
+    def _note_work(self) -> None:
+        """Put down in the outbox what is to be done after this transaction."""
+        if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
+            self.store.note(self.execution_id, CARRY_ON, self.now)
+        elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
+            self.store.clear_notes(self.store.notes(self.execution_id, CARRY_ON))
+        wish = FOLLOWS.get(self.header.state)
+        leads = wish is not None and wish is not FOLLOWS.get(self.before.state)
+        steers = leads and self.store.has_child_in(self.execution_id, BEHIND[wish])  # type: ignore[index]
+        if steers:
+            self.store.note(self.execution_id, STEER, self.now)
+        self.leaves_work = steers or needs_carrying_on(self.header)
+
     def _status(self, output: Any) -> ExecutionStatus:
         return ExecutionStatus(self.execution_id, self.header.state, output)
 
     def _output(self) -> dict[str, Any]:
         """Mistral: `engine/workflows.py`, `_succeed_workflow`, `_fail_workflow` and `_cancel_workflow`."""
-        graph = self.store.graph_head(self.graph_id)
+        graph = self.store.graph_head(self.identity.graph_id)
         if self.header.state is ExecutionState.SUCCESS:
             try:
                 return self.flow.output(graph.output)
@@ -197,11 +247,14 @@ class Resolution:
             try:
                 output |= self.flow.output(graph.output_on_error)
             except Refused as refused:
-                output["output_on_error"] = str(refused)
+                self._fail_after_all(
+                    f"The output-on-error cannot be evaluated: {refused}; {self.header.info}"[:INFO_LENGTH]
+                )
+                output["result"] = self.header.info
         return output
 
     def _fail_after_all(self, info: str) -> None:
-        """Turn the success that this transaction decided on into a failure, before it is saved."""
+        """Let the end that this transaction decided on be a failure with this reason, before it is saved."""
         self.header = replace(self.header, state=ExecutionState.FAILURE, info=info)
         at = max(i for i, event in enumerate(self.events) if event.kind is EventKind.EXECUTION)
         self.events[at] = replace(self.events[at], state=ExecutionState.FAILURE, info=info)
@@ -233,7 +286,7 @@ class Resolution:
             action=action,
             target=target,
             input=self.flow.input_of(node, key),
-            traceparent=self.traceparent,
+            traceparent=self.identity.traceparent,
         )
 
 

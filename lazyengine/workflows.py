@@ -4,26 +4,34 @@ A stored workflow is a name for a definition.  What runs is the graph that the d
 changed nor deleted: so executions go on as they began, whatever becomes of the workflow that they were started from.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from lazyengine import errors
-from lazyengine.compilers.workflow import compile_definition, declarations_of, definition_digest, document_digest
-from lazyengine.core.graph import Graph, Node
+from lazyengine.compilers.workflow import (
+    Compiled,
+    compile_definition,
+    compile_direct,
+    declarations_of,
+    definition_digest,
+    document_digest,
+)
+from lazyengine.core.graph import Graph
 from lazyengine.db.database import Database
 from lazyengine.db.store import Store
 from lazyengine.db.workflows import (
     add_workflows,
     delete_workflow,
+    keep_definition,
     list_workflows,
     newest_workflows,
     read_definition,
     read_workflow,
 )
 from lazyengine.errors import Fault
-from lazyengine.records import Declaration, Page, Start, StoredWorkflow, WorkflowQuery, WorkflowsStored
+from lazyengine.records import Declaration, Identity, Page, Start, StoredWorkflow, WorkflowQuery, WorkflowsStored
 from lazyengine.settings import Settings
 
 Definition = str | dict[str, Any]
@@ -36,11 +44,13 @@ class Runnable:
     :param document: the digest of the definition as it was given
     :param digest: of the graph
     :param compiled: the graph, unless it is stored already
+    :param siblings: by digest: those workflows of its definition that its tasks may name
     """
 
     document: str
     digest: str
-    compiled: tuple[Graph, list[Node]] | None
+    compiled: Compiled | None
+    siblings: Mapping[str, Compiled] = field(default_factory=dict)
 
 
 class Workflows:
@@ -141,7 +151,7 @@ class Workflows:
         def find(store: Store) -> tuple[str, str, Definition | None] | None:
             if start.id is not None and store.request_digest(owner, start.id) is not None:
                 return None
-            document = given or _stored_digest(store, owner, start)
+            document = given or _stored_digest(store, owner, start.workflow or "", start.namespace)
             digest = definition_digest(document, start.workflow, default_action, task_name)
             if store.find_graph(digest) is not None:
                 return document, digest, None
@@ -157,17 +167,80 @@ class Workflows:
         if definition is None:
             return Runnable(document, digest, None)
         compiled = compile_definition(definition, start.workflow, default_action, self.settings.max_tasks, task_name)
-        return Runnable(document, digest, compiled)
+        siblings: dict[str, Compiled] = {}
+        if compiled[0].nests:
+            for name, one in compile_direct(definition, default_action, self.settings.max_tasks).items():
+                siblings[definition_digest(document, name, default_action)] = one
+        return Runnable(document, digest, compiled, siblings)
 
 
-def _stored_digest(store: Store, owner: str, start: Start) -> str:
+def add_graphs(store: Store, runnable: Runnable, definition: Definition | None) -> tuple[int, Graph]:
+    """Store what is to run, unless it is there already, and return its graph.
+
+    :param definition: as it was given, or None if it is stored
+    """
+    graph_id, graph = _graph(store, runnable.digest, runnable.compiled)
+    for digest, compiled in runnable.siblings.items():
+        _graph(store, digest, compiled)
+    if graph.nests:
+        keep_definition(store.connection, runnable.document, definition)
+    return graph_id, graph
+
+
+def _graph(store: Store, digest: str, compiled: Compiled | None) -> tuple[int, Graph]:
+    found = store.find_graph(digest)
+    if found is None:
+        assert compiled is not None  # a graph is never deleted
+        found = store.add_graph(digest, *compiled), compiled[0]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The workflow that does the work of a task."""
+
+    document: str
+    graph_id: int
+    graph: Graph
+
+
+def find_nested(
+    store: Store, settings: Settings, above: Identity, name: str, default_action: str, task_name: Any
+) -> Nested:
+    """Find the workflow that a task of an execution names: in its definition, then among those that are stored.
+
+    It is compiled if that was never done.  Source: Mistral's `engine/utils.py`, resolve_workflow_definition.
+
+    :raises WorkflowNotFound: there is none
+    :raises InputInvalid: it is a reverse one, and `task_name` is no task of it
+    """
+    document, full = above.definition_digest, store.graph_head(above.graph_id).sibling(name)
+    if full is None:
+        document, full = _stored_digest(store, above.owner, name, above.namespace), name
+    target = task_name if isinstance(task_name, str) else None
+    for digest in (definition_digest(document, full, default_action, aim) for aim in (None, target)):
+        found = store.find_graph(digest)
+        if found is not None:
+            return Nested(document, *found)
+    definition = read_definition(store.connection, document)
+    if definition is None:  # deleted just now
+        raise errors.WorkflowNotFound.stored(name, above.namespace)
+    direct = compile_direct(definition, default_action, settings.max_tasks)
+    for workflow, compiled in direct.items():
+        _graph(store, definition_digest(document, workflow, default_action), compiled)
+    if full in direct:
+        return Nested(document, *_graph(store, definition_digest(document, full, default_action), None))
+    reverse = compile_definition(definition, full, default_action, settings.max_tasks, target)
+    return Nested(document, *_graph(store, definition_digest(document, full, default_action, target), reverse))
+
+
+def _stored_digest(store: Store, owner: str, name: str, namespace: str) -> str:
     """Look in the namespace, then in the default one, as Mistral does for sub-workflows.
 
     Mistral: `db/v2/sqlalchemy/api.py`, `load_workflow_definition`.
     """
-    name = start.workflow or ""
-    for namespace in dict.fromkeys((start.namespace, "")):
-        found = newest_workflows(store.connection, owner, namespace, [name])
+    for place in dict.fromkeys((namespace, "")):
+        found = newest_workflows(store.connection, owner, place, [name])
         if name in found:
             return found[name].definition_digest
-    raise errors.WorkflowNotFound.stored(name, start.namespace)
+    raise errors.WorkflowNotFound.stored(name, namespace)

@@ -21,6 +21,8 @@ class TaskReference(Document):
 
     execution_id = member(UUID)
     task = member(WORDS)
+    iteration = member(COUNT, "The pass of a loop, from 1.")
+    item = member(COUNT, "Which item of a with-items task, from 0.", nullable=True)
 
 
 class ItemCounts(Document):
@@ -70,8 +72,8 @@ class ExecutionSummary(Document):
     output = optional(JSON, "Only with fields=output; null until the end.")
     description = member(WORDS)
     tags = member([WORDS])
-    parent = member(TaskReference, "The task that it is the work of.", nullable=True, always=None)
-    root_execution_id = member(UUID, "The outermost execution.", source="id")
+    parent = member(TaskReference, "The task that it is the work of.", nullable=True)
+    root_execution_id = member(UUID, "The outermost execution.")
     created_at = member(TIME)
     updated_at = member(TIME)
     finished_at = member(TIME, nullable=True)
@@ -127,7 +129,7 @@ class TaskSummary(Document):
     due_at = member(TIME, "When a delayed one goes on.", nullable=True)
     deadline_at = member(TIME, "When it fails, if it is not finished.", nullable=True)
     items = member(ItemCounts, nullable=True)
-    child_execution_id = member(UUID, nullable=True, always=None)
+    child_execution_id = member(UUID, "The execution that does its work.", nullable=True)
     created_at = member(TIME, "Null for a task that has not been reached.", nullable=True)
     started_at = member(TIME, nullable=True)
     finished_at = member(TIME, nullable=True)

@@ -52,6 +52,7 @@ LIST_PARAMETERS = (
     Parameter("state", answers.EXECUTION_STATE, "Those in one of these states.", repeated=True),
     Parameter("workflow", NAME, "Those of this workflow."),
     Parameter("tag", NAME, "Those with this tag."),
+    Parameter("parent", UUID, "Those that do the work of tasks of this execution."),
     Parameter(
         "created_at", ComparedTime(), "Those created at such a time, as in gt:2026-01-02T03:04:05Z.", repeated=True
     ),
@@ -163,7 +164,7 @@ def start_of(request: Request, body: requests.ExecutionStart) -> Start:
     canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
     params = {
         name: value
-        for name in ("env", "default_action", "task_name")
+        for name in ("env", "evaluate_env", "default_action", "task_name")
         if (value := getattr(body.params, name, Unset)) is not Unset
     }
     return Start(
@@ -187,6 +188,7 @@ def execution_query(
     state: list[ExecutionState] | tuple[()] = (),
     workflow: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     created_at: list[tuple[str, Any]] | tuple[()] = (),
     sort: bool = True,
     marker: str | None = None,
@@ -196,6 +198,7 @@ def execution_query(
         states=tuple(dict.fromkeys(state)),
         workflow=workflow,
         tag=tag,
+        parent=parent,
         created=tuple(created_at),
         descending=sort,
         limit=limit,

@@ -8,6 +8,7 @@ from lazyengine.api.types import (
     JSON_OBJECT,
     UUID,
     Choice,
+    Flag,
     Integer,
     Name,
     Number,
@@ -33,7 +34,8 @@ class ExecutionParams(Document):
 
     _planned: ClassVar = dict.fromkeys(("read_only", "start_after_seconds"), NOT_YET)
 
-    env = optional(JSON_OBJECT, "What the workflow's expressions find under env().")
+    env = optional(JSON_OBJECT, "What expressions find under env(); expressions in it are evaluated at the start.")
+    evaluate_env = optional(Flag(), "False: env is taken as it is; true if left out.")
     task_name = optional(NAME, "The target of a reverse workflow.")
     default_action = optional(Name(min_length=0), "The action of tasks that name none; empty: the caller's work.")
 

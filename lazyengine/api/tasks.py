@@ -20,6 +20,7 @@ from lazyengine.errors import (
     TaskHasItems,
     TaskNotFound,
     TaskNotRunning,
+    TaskRunsWorkflow,
     TaskStaleAttempt,
 )
 from lazyengine.records import Assignment, ExecutionStatus, Heartbeat, Report, Reported, Task, TaskQuery
@@ -139,6 +140,7 @@ class Tasks:
             ExecutionFinished,
             TaskAlreadyCompleted,
             TaskHasItems,
+            TaskRunsWorkflow,
             TaskNotRunning,
             TaskStaleAttempt,
             *DATABASE,

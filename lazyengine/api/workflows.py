@@ -42,6 +42,7 @@ WHERE = Parameter("namespace", NAMESPACE, "Where it is stored; in the default na
 REVISION = Parameter("revision", Integer(1), "Which revision; the newest if left out.")
 LIST_PARAMETERS = (
     Parameter("namespace", NAMESPACE, "Those of this namespace; the empty name is the default one."),
+    Parameter("tag", requests.NAME, "Those whose newest revision has this tag."),
     LIMIT,
     Parameter("marker", Marker(), "Where the page before ended, as its link next says."),
 )
@@ -96,6 +97,7 @@ class Workflows:
         self,
         request: Request,
         namespace: str | None = None,
+        tag: str | None = None,
         limit: int = DEFAULT_LIMIT,
         marker: tuple[str, str] | None = None,
     ) -> Listing:
@@ -103,7 +105,8 @@ class Workflows:
 
         Definitions are left out.
         """
-        page = self._engine.list_workflows(request.owner, WorkflowQuery(namespace, min(limit, MAX_LIMIT), marker))
+        query = WorkflowQuery(namespace, min(limit, MAX_LIMIT), marker, tag)
+        page = self._engine.list_workflows(request.owner, query)
         return listing(request, page, lambda workflow: f"{workflow.namespace}/{workflow.declaration.name}")
 
     @operation(

@@ -8,9 +8,8 @@ from typing import Any
 
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.contents import check_about, is_workbook, read_declared
-from lazyengine.compilers.expressions import compile_template
+from lazyengine.compilers.expressions import compile_template, has_expression
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, kind
-from lazyengine.compilers.literals import has_expression
 from lazyengine.compilers.names import check_name
 from lazyengine.core.context import merged
 from lazyengine.core.graph import AdHoc

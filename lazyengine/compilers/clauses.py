@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from lazyengine.compilers.calls import CallError, parse_call
-from lazyengine.compilers.expressions import compile_inside, compile_template
-from lazyengine.compilers.expressions.scan import languages
+from lazyengine.compilers.expressions import compile_inside, compile_template, has_expression
 from lazyengine.compilers.faults import Faults, Path, check_keys, kind, shown
 from lazyengine.compilers.names import is_storable
 from lazyengine.core.context import merged
@@ -139,7 +138,7 @@ class Clauses:
             self.faults.add(path, f"a transition leads to a name, not to {shown(name)}")
             return []
         if isinstance(guard, str):
-            if not languages(guard):
+            if not has_expression(guard):
                 self.faults.add(path, "a guard is an expression or a boolean")
             compile_template(self.faults, path, guard)
         elif not isinstance(guard, bool):

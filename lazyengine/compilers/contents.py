@@ -21,11 +21,13 @@ class Source:
 
     :param name: what it is called from outside
     :param path: its place in the document
+    :param book: the workbook that it stands in, or ''
     """
 
     name: str
     path: Path
     spec: Any
+    book: str = ""
 
 
 def workflows_of(document: dict[Any, Any], faults: Faults) -> list[Source]:
@@ -74,7 +76,7 @@ def _of_workbook(document: dict[Any, Any], faults: Faults) -> list[Source]:
         if name == "version":
             continue
         full = f"{book}.{name}"
-        sources.append(Source(full, path, spec))
+        sources.append(Source(full, path, spec, str(book)))
         if check_name(faults, path, name, "a workflow", in_path=True) and named and len(full) > LONGEST_NAME:
             faults.add(path, f"the names of workbook and workflow together have at most {LONGEST_NAME - 1} characters")
     return sources

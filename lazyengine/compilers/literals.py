@@ -10,13 +10,6 @@ _BRACKETS = (("<%", "%>"), ("{{", "}}"), ("{%", "%}"))
 """Of YAQL and Jinja (Mistral: `expressions/yaql_expression.py`, `expressions/jinja_expression.py`)."""
 
 
-def has_expression(text: str) -> bool:
-    """Tell whether an expression stands in a text.  Cost: its length."""
-    if "%" not in text and "{" not in text:
-        return False
-    return any(0 <= text.find(left) < text.rfind(right) - 1 for left, right in _BRACKETS)
-
-
 def is_expression(text: str) -> bool:
     """Tell whether a text is an expression from its begin to its end, on one line, so that it may give any value."""
     text = text.rstrip()

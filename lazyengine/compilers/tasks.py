@@ -12,9 +12,9 @@ from lazyengine.compilers.adhoc import Actions, check_inline
 from lazyengine.compilers.calls import CallError, parse_call
 from lazyengine.compilers.clauses import CLAUSES, PUBLISHERS, Clauses
 from lazyengine.compilers.contents import check_about
-from lazyengine.compilers.expressions import compile_inside, compile_template
+from lazyengine.compilers.expressions import compile_inside, compile_template, has_expression
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, kind, shown
-from lazyengine.compilers.literals import has_expression, is_expression
+from lazyengine.compilers.literals import is_expression
 from lazyengine.compilers.names import check_name
 from lazyengine.compilers.policies import POLICY_KEYS, Policies
 from lazyengine.core.actions import PURE_PARAMETERS
@@ -29,9 +29,6 @@ KEYS = {"direct": TASK_KEYS | {"join", *CLAUSES}, "reverse": TASK_KEYS | {"requi
 EXTERNAL_ACTION = "std.async_noop"
 
 _ITEM = re.compile(r"\s*+([\w-]++)\s++in\b\s*+")
-
-RUNS_WORKFLOWS = False
-"""Whether the engine can run workflows as tasks; it cannot yet, so a definition with one is refused."""
 
 
 class Tasks:
@@ -102,8 +99,6 @@ class Tasks:
         elif inline:
             self.faults.add(where, "parameters stand behind the name, so input cannot be one expression")
         if key == "workflow":
-            if not RUNS_WORKFLOWS:
-                self.faults.add(where, "sub-workflows are not supported yet")
             return {"workflow": name, "input": given}
         return {**self.expand(where, name, given), "input": given}
 

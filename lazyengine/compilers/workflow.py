@@ -17,6 +17,7 @@ from lazyengine.compilers.expressions import compile_template
 from lazyengine.compilers.faults import Faults, Path, check_keys, is_object, shown
 from lazyengine.compilers.names import check_name
 from lazyengine.compilers.policies import DEFAULT_POLICY_KEYS, Policies
+from lazyengine.compilers.specs import keep_specs, reads_specs
 from lazyengine.compilers.tasks import Tasks
 from lazyengine.core.graph import Edge, Graph, Node
 from lazyengine.errors import InputInvalid, WorkflowNotFound
@@ -38,6 +39,9 @@ WORKFLOW_KEYS = {
 DEFAULT_KEYS = {"direct": DEFAULT_POLICY_KEYS | {*CLAUSES}, "reverse": DEFAULT_POLICY_KEYS | {"requires"}}
 MOST_TRANSITIONS = 1_000_000
 """Transitions that all tasks of a definition may have together; task-defaults give theirs to every task."""
+
+
+Compiled = tuple[Graph, list[Node]]
 
 
 def document_digest(definition: str | dict[str, Any]) -> str:
@@ -64,7 +68,7 @@ def compile_definition(
     default_action: str,
     max_tasks: int,
     task_name: str | None = None,
-) -> tuple[Graph, list[Node]]:
+) -> Compiled:
     """Compile one workflow of a definition; the others are checked too.  Cost: linear in the document.
 
     :param workflow: its name; None where the definition has only one
@@ -82,7 +86,20 @@ def compile_definition(
     if chosen not in names and not faults.found:
         raise WorkflowNotFound.in_definition(workflow or "", names)
     actions = Actions(document, faults)
-    return _compile_all(sources, actions, faults, default_action, max_tasks)[chosen].result(task_name)
+    graph, nodes = _compile_all(sources, actions, faults, default_action, max_tasks)[chosen].result(task_name)
+    return keep_specs(sources[names.index(chosen)], graph, nodes) if reads_specs(document) else (graph, nodes)
+
+
+def compile_direct(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> dict[str, Compiled]:
+    """Compile every direct workflow of a definition; what a reverse one comes to depends on its target.
+
+    :raises DefinitionInvalid: with every fault found
+    """
+    faults = Faults()
+    document = read(definition)
+    sources = workflows_of(document, faults)
+    compiled = _compile_all(sources, Actions(document, faults), faults, default_action, max_tasks)
+    return {name: one.result(None) for name, one in compiled.items() if one.kind == "direct"}
 
 
 def declarations_of(definition: str | dict[str, Any], default_action: str, max_tasks: int) -> list[Declaration]:
@@ -102,8 +119,10 @@ def _compile_all(
 ) -> dict[str, "_Workflow"]:
     compiled: dict[str, _Workflow] = {}
     room = MOST_TRANSITIONS
+    siblings = tuple(source.name for source in sources)
     for source in sources:
-        compiled[source.name] = compilation = _Workflow(source, actions, faults, default_action, max_tasks, room)
+        compilation = _Workflow(source, siblings, actions, faults, default_action, max_tasks, room)
+        compiled[source.name] = compilation
         compilation.compile()
         room = compilation.room
     faults.raise_if_any()
@@ -114,9 +133,11 @@ class _Workflow:
     """The compilation of one workflow; faults are added as they are found and compilation goes on."""
 
     def __init__(
-        self, source: Source, actions: Actions, faults: Faults, default_action: str, max_tasks: int, room: int
-    ) -> None:
+        self, source: Source, siblings: tuple[str, ...], actions: Actions, faults: Faults, default_action: str,
+        max_tasks: int, room: int,
+    ) -> None:  # fmt: skip
         self.name, self.path, self.spec, self.faults = source.name, source.path, source.spec, faults
+        self.book, self.siblings = source.book, siblings
         self.actions, self.default_action, self.max_tasks, self.room = actions, default_action, max_tasks, room
         self.kind = "direct"
         self.head = Graph(self.name, (), 0, {}, ())
@@ -162,7 +183,8 @@ class _Workflow:
             roots=tuple(node.id for node in nodes if not node.indegree),
             size=len(nodes),
             publishes=any(node.publish for node in nodes),
-            nests=any(node.workflow for node in nodes),
+            book=self.book,
+            siblings=self.siblings if any(node.workflow for node in nodes) else (),
         ), nodes
 
     def read_template(self, key: str) -> dict[str, Any] | None:

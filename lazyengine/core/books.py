@@ -63,6 +63,7 @@ class Books:
         return self.marks.get(key) or self.before.get(key) or Mark(*key)  # type: ignore[arg-type]
 
     def save(self, mark: Mark) -> Mark:
+        self.asleep += mark.sleeps - self.mark(mark.key).sleeps
         self.marks[mark.key] = mark
         return mark
 
@@ -76,6 +77,14 @@ class Books:
         self.state = st.next_execution_state(self.state, event)
         self.info = info and info[: st.INFO_LENGTH]
         self.record(EventKind.EXECUTION, self.state, info=self.info)
+
+    def afford(self, steps: int = 1) -> bool:
+        """Take something from the budget, unless it is used up."""
+        if self.budget <= 0:
+            return False
+        self.budget -= steps
+        self.steps += steps
+        return True
 
     # -- what waits ---------------------------------------------------------------------------------------------------
 
@@ -93,7 +102,6 @@ class Books:
 
     def delay(self, mark: Mark, seconds: float, info: str) -> Mark:
         """Let a run that is live wait for a time."""
-        self.asleep += 1
         state = st.next_task_state(mark.state, TaskEvent.DELAY)
         mark = self.save(replace(mark, state=state, info=info, due_at=self.now + timedelta(seconds=seconds)))
         self.record(EventKind.TASK, mark.state, mark, info=info)
@@ -101,7 +109,6 @@ class Books:
 
     def rouse(self, mark: Mark) -> Mark:
         """Let a run wait no longer."""
-        self.asleep -= mark.due_at is not None
         return self.save(replace(mark, due_at=None))
 
     # -- loops --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ Theory of operation:
 3. Where branches join, objects are merged key by key.  Where two leaves differ the higher version wins, and at equal
    versions the branch whose last task stands later in the definition (ours: Mistral leaves it to chance).
 4. Branches are merged one by one as they come; `origins` remembers which branch a leaf came from, so the order in which
-   they come does not matter.
+   they come does not matter.  What comes once more from the same node takes the place of what came before.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +59,8 @@ def publish(context: Context, values: Mapping[str, Any], write: Callable[[Any], 
     versions = dict(context.versions)
     for leaf in leaves(values):
         versions[leaf] = versions.get(leaf, 0) + 1
-    return Context({**context.slots, **{name: write(value) for name, value in values.items()}}, versions)
+    slots = {**context.slots, **{name: write(value) for name, value in values.items()}}
+    return Context(slots, versions, context.origins)  # a join that failed without a run may hear more
 
 
 def join(
@@ -105,7 +106,7 @@ class _Merge:
                     merged[key] = self.values(left[key], value, here)
             return merged
         mine = (self.new.get(path, 0), self.origin)
-        if mine > (self.old.get(path, 0), self.origin_of(path)):
+        if mine >= (self.old.get(path, 0), self.origin_of(path)):
             self.origins[path] = self.origin
             return right
         return left

@@ -148,6 +148,7 @@ class Node:
     :param items: with-items: variables and the lists that they take their values from; {} is no with-items
     :param adhoc: the ad-hoc actions between the task and `action`, the one that the task names first
     :param publish: by final state and scope ("branch", "global"): variables and what they become
+    :param spec: the task as it is written, where some expression may read that
     """
 
     id: int
@@ -170,6 +171,7 @@ class Node:
     adhoc: tuple[AdHoc, ...] = ()
     policy: Policy = NO_POLICY
     publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -188,8 +190,10 @@ class Graph:
     :param vars: variables that every task sees
     :param output: what a successful execution puts out, or None where the definition does not say
     :param publishes: some task publishes variables
-    :param nests: some task is a workflow
+    :param book: the workbook that it stands in, or ''
+    :param siblings: the workflows of its document, itself too, where some task is a workflow
     :param output_on_error: what one that failed puts out beside its message
+    :param spec: the workflow as it is written, where some expression may read that
     """
 
     workflow: str
@@ -201,5 +205,20 @@ class Graph:
     output: Any = None
     output_on_error: Any = None
     publishes: bool = False
-    nests: bool = False
+    book: str = ""
+    siblings: tuple[str, ...] = ()
+    spec: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+
+    @property
+    def nests(self) -> bool:
+        """Whether some task is a workflow."""
+        return bool(self.siblings)
+
+    def sibling(self, name: str) -> str | None:
+        """Return what a workflow that a task names is called from outside, if it is one of its document.
+
+        Source: Mistral's `engine/utils.py`, resolve_workflow_definition.
+        """
+        candidates = (f"{self.book}.{name}", name) if self.book else (name,)
+        return next((candidate for candidate in candidates if candidate in self.siblings), None)

@@ -59,7 +59,9 @@ def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
     return replace(books.decide(), wave=tuple(Token(root, 1) for root in roots))
 
 
-def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, host: Host | None = None) -> Decision:
+def complete(
+    slice: Slice, key: Key, outcome: Outcome, now: datetime, host: Host | None = None, budget: int = UNBOUNDED
+) -> Decision:
     """End the run or the item `key` with `outcome`, and tell its edges, or keep them while the execution is suspended.
 
     The slice needs the node, the marks of the run, of the item and of iteration 1, and that of its loop's first node.
@@ -67,7 +69,7 @@ def complete(slice: Slice, key: Key, outcome: Outcome, now: datetime, host: Host
 
     :raises IllegalTransition: the run is not RUNNING
     """
-    work = Telling(slice, now, host)
+    work = Telling(slice, now, host, budget)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
     if mark.state is not TaskState.RUNNING:
@@ -93,12 +95,17 @@ def arrive(
     return work.decide()
 
 
-def unfold(slice: Slice, keys: Iterable[Key], now: datetime, host: Host | None = None) -> Decision:
-    """Carry on with marks of the backlog, in the given order; stops where a command ends or suspends the execution."""
-    work = Telling(slice, now, host)
+def unfold(
+    slice: Slice, keys: Iterable[Key], now: datetime, host: Host | None = None, budget: int = UNBOUNDED
+) -> Decision:
+    """Carry on with marks of the backlog, in the given order, each of which is a step.
+
+    Stops where a command ends or suspends the execution, and where the budget does.  The slice is that of `complete`.
+    """
+    work = Telling(slice, now, host, budget)
     work.generation += 1
     for key in keys:
-        if work.state is not ExecutionState.RUNNING:
+        if work.state is not ExecutionState.RUNNING or not work.afford():
             break
         work.unfold(work.mark(key))
     return work.decide()
@@ -177,11 +184,15 @@ def steer(header: Header, event: ExecutionEvent, info: str | None, now: datetime
     return books.decide()
 
 
-def doze(header: Header, runs: int, now: datetime) -> Decision:
-    """Count runs whose workflow was suspended (a positive number) or resumed (a negative one)."""
-    books = Books(Slice(header, {}, {}), now)
+def doze(slice: Slice, key: Key, executions: int, now: datetime) -> Decision:
+    """Count executions that do the work of a run or an item and were suspended (1), or go on (-1).
+
+    The slice needs the mark of the run.
+    """
+    books = Books(slice, now)
     books.generation += 1
-    books.asleep += runs
+    run = books.mark(key[:2])
+    books.save(replace(run, asleep=run.asleep + executions))
     return books.decide()
 
 

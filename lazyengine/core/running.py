@@ -35,6 +35,9 @@ from lazyengine.core.state import (
 MOST_RETRIES = 100
 """Attempts without a delay that one decision begins for a run that ends by itself; the next go to the backlog."""
 
+NESTED_STEPS = 10
+"""What the start of an execution for a task counts for, in pure actions."""
+
 BROKEN = frozenset({TaskState.FAILURE, TaskState.CANCELLED})
 BROKEN_ITEMS = Failure("items", "One or more actions had failed.")
 
@@ -104,6 +107,9 @@ class Running(Books):
     # -- an attempt ---------------------------------------------------------------------------------------------------
 
     def attempt(self, node: Node, mark: Mark) -> None:
+        if node.workflow and not node.items and not self.afford(NESTED_STEPS):
+            self.put_off(mark)
+            return
         state = st.next_task_state(mark.state, TaskEvent.START)
         begun = mark.started_at or self.now
         new = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=begun, finished_at=None)
@@ -170,6 +176,9 @@ class Running(Books):
         :raises Refused: its input cannot be evaluated
         """
         run = self.mark(key)
+        if node.workflow and not self.afford(NESTED_STEPS):
+            self.hold(self.mark(item), Intent.RUN)
+            return
         outcome = self.host.run(node, item)
         new = replace(self.mark(item), state=TaskState.RUNNING, attempt=run.attempt, started_at=self.now)
         if outcome:
@@ -177,6 +186,15 @@ class Running(Books):
             return
         self.save(new)
         self.record(EventKind.TASK, new.state, new)
+
+    def begin_held_item(self, node: Node, mark: Mark) -> None:
+        """Begin an item that one decision could not afford any more, unless its run is over."""
+        run = self.mark(mark.key[:2])
+        if run.state is TaskState.RUNNING:
+            try:
+                self.begin_item(node, run.key, mark.key)
+            except Refused as refused:
+                self.refuse(node, run, str(refused))
 
     def end_item(self, mark: Mark, outcome: Outcome) -> None:
         """End an item and count it at its run."""
@@ -287,7 +305,7 @@ class Running(Books):
         info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
         state = st.next_task_state(mark.state, event)
         return replace(
-            mark, state=state, info=info, outcome=outcome, finished_at=self.now, due_at=None, ending=None,
+            mark, state=state, info=info, outcome=outcome, finished_at=self.now, due_at=None, ending=None, asleep=0,
         )  # fmt: skip
 
     def refuse(self, node: Node, mark: Mark, reason: str) -> None:

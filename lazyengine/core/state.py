@@ -176,7 +176,7 @@ class Header:
     """The row of an execution that every decision reads and writes.
 
     :param live: runs begun and not ended
-    :param asleep: those of them that nobody works on: they wait for a time, or for a workflow that is suspended
+    :param asleep: those of them that sleep (`Mark.sleeps`)
     :param backlog: marks with an `Intent`
     :param held: places in the backlog given so far
     :param unhandled: failures that no on-error answered
@@ -249,6 +249,7 @@ class Mark:
     :param ending: the state that it waits to take, held up by wait-after
     :param unhandled: it failed, and no on-error answered
     :param items: of a run with items
+    :param asleep: executions that do its work, or that of its items, and are suspended
     :param due_at: when it goes on by itself
     :param deadline_at: when it fails, if it is not finished
     :param outcome: set by the decision that ends the run; not loaded again
@@ -276,6 +277,7 @@ class Mark:
     ending: TaskState | None = None
     unhandled: bool = False
     items: Items | None = None
+    asleep: int = 0
     started_at: datetime | None = None
     due_at: datetime | None = None
     deadline_at: datetime | None = None
@@ -289,6 +291,13 @@ class Mark:
         """What names it: (node, iteration), and the item if it is one."""
         run = (self.node, self.iteration)
         return run if self.item == WHOLE else (*run, self.item)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether nobody works on a run: it waits for a time, or all executions that do its work are suspended."""
+        under_way = self.items.begun - self.items.done if self.items else 1
+        waits = self.due_at is not None or 0 < self.asleep == under_way
+        return waits and self.item == WHOLE and self.state not in FINAL_TASK_STATES
 
     @property
     def alarm_at(self) -> datetime | None:

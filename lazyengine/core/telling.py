@@ -35,6 +35,12 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
 }
 
 
+def is_lost(node: Node, tally: Mark) -> bool:
+    """Tell whether a join has failed because too few chose it; a rerun may take that back, so it still counts."""
+    failed = tally.state is TaskState.FAILURE and not tally.attempt
+    return node.join is not None and failed and tally.live < node.join
+
+
 class Telling(Running):
     """What follows from the end of a run."""
 
@@ -69,13 +75,16 @@ class Telling(Running):
             if token.live and not self.is_over:
                 self.feed(node, threshold, tally, token)
             return
-        if tally.runs or self.is_over:
+        if self.is_over or (tally.runs and not is_lost(node, tally)):
             return  # it has had its one run, or will have none: what the other links say changes nothing
         chosen = token.live > 0
         tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
         if token.source:
             self.host.hear(node, (node.id, 1), token.source)
-        if tally.live == threshold:
+        if is_lost(node, tally):
+            if token.source:
+                self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
+        elif tally.live == threshold:
             self.save(replace(tally, runs=1))
             self.start(node, 1)
         elif tally.live and tally.dead > node.indegree - threshold:
@@ -144,9 +153,7 @@ class Telling(Running):
     def later(self, mark: Mark, intent: Intent) -> None:
         if intent is Intent.RUN:
             self.retried += 1
-        if self.is_running() and self.budget > 0 and (intent is not Intent.RUN or self.retried <= MOST_RETRIES):
-            self.budget -= 1
-            self.steps += 1
+        if self.is_running() and (intent is not Intent.RUN or self.retried <= MOST_RETRIES) and self.afford():
             self.act(mark, intent)
         elif not self.is_over:
             if intent is Intent.TELL and not self.is_running():
@@ -163,6 +170,8 @@ class Telling(Running):
         node = self.nodes[mark.node]
         if intent is Intent.SETTLE:
             self.settle_links(node)
+        elif intent is Intent.RUN and mark.item != st.WHOLE:
+            self.begin_held_item(node, mark)
         elif intent is Intent.RUN:
             self.live += 1
             self.attempt(node, mark)
@@ -315,7 +324,7 @@ class Telling(Running):
             return
         closed = tally.dead == node.indegree and (node.join is not None or tally.ended == tally.runs)
         tally = self.save(replace(tally, dead=tally.dead - 1))
-        if node.join is not None and tally.runs and not tally.attempt and tally.state is TaskState.FAILURE:
+        if is_lost(node, tally):
             state = st.next_task_state(tally.state, TaskEvent.RERUN)
             closed = tally.ended > 0
             self.unhandled -= tally.unhandled

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, and_, func, null, or_, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -16,6 +16,9 @@ from lazyengine.db import tables as t
 from lazyengine.db.rows import context_from_json, outcome_of
 from lazyengine.db.store import batches, named
 from lazyengine.db.types import to_json
+
+LARGEST_FAMILY = 1_000
+"""Executions that an expression sees at most."""
 
 LONGEST_INLINE = 100
 """Characters of JSON up to which a value stands in the context itself."""
@@ -77,8 +80,18 @@ def read_execution_data(connection: Connection, execution_id: str) -> Any:
             _execution.final_context,
             _execution.created_at,
             _execution.updated_at,
+            _execution.root_id,
+            _execution.graph_id,
         ).where(_execution.id == execution_id)
     ).one()
+
+
+def read_family(connection: Connection, root_id: str) -> list[Any]:
+    """Return an execution and those below it, at most `LARGEST_FAMILY`, oldest first; served by the index (root_id)."""
+    columns = [column for column in _execution if column.name not in ("variables", "final_context")]
+    statement = select(*columns).where(or_(_execution.id == root_id, _execution.root_id == root_id))
+    ordered = statement.order_by(_execution.created_at, _execution.depth, _execution.id)
+    return list(connection.execute(ordered.limit(LARGEST_FAMILY)))
 
 
 def save_execution_data(connection: Connection, execution_id: str, **columns: Any) -> None:
@@ -127,13 +140,21 @@ def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key],
     return found
 
 
-def read_task_data(connection: Connection, execution_id: str, graph_id: int, names: Iterable[str] | None) -> list[Any]:
-    """Return every run of the named tasks (None: of all) with its result, oldest first."""
+def read_task_data(
+    connection: Connection, execution_ids: Iterable[str], names: Iterable[str] | None, with_body: bool
+) -> list[Any]:
+    """Return every run of the named tasks (None: of all) of executions, with its result and perhaps its node's body.
+
+    The oldest comes first.
+    """
+    body = t.node.c.body if with_body else null().label("body")
+    columns = [column for column in _mark if column.name != "context"]
     since = func.coalesce(_mark.started_at, _mark.finished_at)  # a join that failed has never started
     statement = (
-        select(t.node.c.name, *(column for column in _mark if column.name != "context"))
-        .join(t.node, t.node.c.id == _mark.node_id)
-        .where(_mark.execution_id == execution_id, t.node.c.graph_id == graph_id, since.is_not(None))
+        select(t.node.c.name, body, _mark.child_id.is_not(None).label("is_workflow"), *columns)
+        .join(t.execution, _execution.id == _mark.execution_id)
+        .join(t.node, and_(t.node.c.graph_id == _execution.graph_id, t.node.c.id == _mark.node_id))
+        .where(_mark.execution_id.in_(list(execution_ids)), since.is_not(None))
         .where(_mark.item == WHOLE)
         .order_by(since, _mark.node_id, _mark.iteration)
     )

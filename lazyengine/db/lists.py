@@ -32,6 +32,8 @@ def list_executions(connection: Connection, owner: str, query: ExecutionQuery) -
         statement = statement.where(table.state.in_(query.states))
     if query.workflow is not None:
         statement = statement.where(table.workflow == query.workflow)
+    if query.parent is not None:
+        statement = statement.where(table.parent_id == query.parent)
     if query.tag is not None:
         tagged = select(t.execution_tag.c.execution_id).where(t.execution_tag.c.tag == query.tag)
         statement = statement.where(table.id.in_(tagged))

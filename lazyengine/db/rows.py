@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, fields
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,10 @@ from lazyengine.core.state import (
     Outcome,
     TaskState,
 )
-from lazyengine.records import Execution, RunData, Task
+from lazyengine.records import Execution, Identity, Parent, RunData, Task
 
 NO_DATA = RunData()
+GRAPH = {field.name for field in fields(Graph)}
 
 # -- graphs -----------------------------------------------------------------------------------------------------------
 
@@ -35,8 +36,8 @@ def graph_to_json(head: Graph) -> dict[str, Any]:
 
 
 def graph_from_json(value: dict[str, Any]) -> Graph:
-    tuples = {name: tuple(value.get(name, ())) for name in ("roots", "required", "tags")}
-    return Graph(**{**value, **tuples})
+    tuples = {name: tuple(value.get(name, ())) for name in ("roots", "required", "siblings", "tags")}
+    return Graph(**{name: value[name] for name in GRAPH & value.keys()} | tuples)
 
 
 def node_row(graph_id: int, node: Node) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "adhoc": [asdict(action) for action in node.adhoc],
         "policy": None if node.policy == NO_POLICY else _policy_to_json(node.policy),
         "publish": node.publish,
+        "spec": node.spec,
     }
     return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
 
@@ -87,6 +89,7 @@ def node_of(row: Row[Any]) -> Node:
         adhoc=tuple(AdHoc(**{**one, "required": tuple(one["required"])}) for one in body.get("adhoc", ())),
         policy=_policy(body["policy"]) if "policy" in body else NO_POLICY,
         publish=body.get("publish", {}),
+        spec=body.get("spec", {}),
     )
 
 
@@ -125,6 +128,45 @@ def header_of(row: Row[Any]) -> Header:
     )
 
 
+def identity_of(row: Row[Any]) -> Identity:
+    return Identity(
+        id=row.id,
+        owner=row.owner,
+        graph_id=row.graph_id,
+        workflow=row.workflow,
+        definition_digest=row.definition_digest,
+        namespace=row.namespace or "",
+        params=row.params,
+        parent=_parent_of(row),
+        root_id=row.root_id or row.id,
+        depth=row.depth,
+        has_data=bool(row.has_data),
+        traceparent=row.traceparent,
+    )
+
+
+def _parent_of(row: Row[Any]) -> Parent | None:
+    if row.parent_id is None:
+        return None
+    run = (row.parent_node, row.parent_iteration)
+    key = run if row.parent_item is None else (*run, row.parent_item)
+    return Parent(row.parent_id, row.parent_task, key, row.parent_attempt)
+
+
+def parent_columns(parent: Parent | None) -> dict[str, Any]:
+    if parent is None:
+        return {}
+    node, iteration, *item = parent.key
+    return {
+        "parent_id": parent.execution_id,
+        "parent_task": parent.task,
+        "parent_node": node,
+        "parent_iteration": iteration,
+        "parent_item": item[0] if item else None,
+        "parent_attempt": parent.attempt,
+    }
+
+
 def execution_of(row: Row[Any]) -> Execution:
     large = row._mapping
     return Execution(
@@ -140,6 +182,8 @@ def execution_of(row: Row[Any]) -> Execution:
         updated_at=row.updated_at,
         finished_at=row.finished_at,
         generation=row.generation,
+        parent=_parent_of(row),
+        root_execution_id=row.root_id or row.id,
         input=large.get("input"),
         output=large.get("output"),
     )
@@ -170,6 +214,7 @@ def mark_of(row: Row[Any]) -> Mark:
         ending=TaskState(row.ending) if row.ending else None,
         unhandled=bool(row.unhandled),
         items=Items(*row.item_counts) if row.item_counts else None,
+        asleep=row.asleep or 0,
         started_at=row.started_at,
         due_at=row.due_at,
         deadline_at=row.deadline_at,
@@ -210,12 +255,14 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "ending": mark.ending,
         "unhandled": int(mark.unhandled) or None,
         "item_counts": astuple(mark.items) if mark.items else None,
+        "asleep": mark.asleep or None,
         "fed": dict(mark.fed) or None,
         "loop": astuple(mark.loop) if mark.loop else None,
         "due_at": mark.due_at,
         "deadline_at": mark.deadline_at,
         "alarm_at": mark.alarm_at,
-        "action": data.action or node.action,
+        "action": data.action or node.workflow or node.action,
+        "child_id": data.child_id,
         "target": data.target or node.target,
         "created_at": now,
         "started_at": mark.started_at,
@@ -252,8 +299,8 @@ def task_of(
         items=mark.items,
         due_at=mark.due_at,
         deadline_at=mark.deadline_at,
-        child_execution_id=row.child_id if row else None,
-        action=_shown(data.action or (row.action if row else None) or node.action),
+        child_execution_id=data.child_id or (row.child_id if row else None),
+        action=None if node.workflow else _shown(data.action or (row.action if row else None) or node.action),
         target=data.target or (row.target if row else None) or node.target,
         attempt=mark.attempt,
         progress=row.progress if row else None,

@@ -11,7 +11,7 @@ marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id I
 save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
 append_history         INSERT INTO history …
 save_header            UPDATE execution SET … WHERE id = ?
-graph_head             SELECT … FROM graph WHERE id = ?                          (only at the end)
+graph_head             SELECT … FROM graph WHERE id = ?             (at the end, and for execution().spec)
 =====================  ========================================================================
 """
 
@@ -30,6 +30,8 @@ HEADER = ("state", "info", "cause", *COUNTERS)
 LARGE = ("input", "output", "variables", "final_context")
 CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
+STEER = "steer"
+"""Kind of an outbox row: the executions that do the work of its tasks are to follow the execution's state."""
 
 _execution = t.execution.c
 _mark = t.mark.c
@@ -79,7 +81,7 @@ _guarded = update(t.execution).where(
 SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
 SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
 KEPT = {"execution_id", "node_id", "iteration", "item", "created_at"}  # never change once written
-HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress", "child_id"}  # the claim's, not the decision's
+HOLDERS = {"claimed_by", "claim_key", "lease_expires_at", "progress"}  # the claim's, not the decision's
 
 
 def _save_marks(dialect: str) -> Insert:
@@ -106,7 +108,7 @@ def _save_marks(dialect: str) -> Insert:
     same_attempt = or_(new.attempt == _mark.attempt, _mark.attempt == literal_column("0"))
     for name in ("outcome_digest", "result", "failure"):
         changes[name] = case((same_attempt, func.coalesce(new[name], _mark[name])), else_=new[name])
-    for name in ("context", "input", "published"):
+    for name in ("context", "input", "published", "child_id"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
     if dialect == "mysql":

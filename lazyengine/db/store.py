@@ -17,14 +17,15 @@ from lazyengine.db.rows import (
     graph_from_json,
     graph_to_json,
     header_of,
+    identity_of,
     mark_of,
     mark_row,
     node_of,
     node_row,
+    parent_columns,
 )
 from lazyengine.db.statements import (
     BACKLOG,
-    CARRY_ON,
     COUNTERS,
     HEADER,
     LOCK_EXECUTION,
@@ -37,7 +38,7 @@ from lazyengine.db.statements import (
     SAVE_MARKS,
     SMALL_MARK,
 )
-from lazyengine.records import Execution, RunData
+from lazyengine.records import Execution, Identity, RunData
 
 K = TypeVar("K", int, str)
 
@@ -54,11 +55,10 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """The header of an execution, locked until the transaction ends, and the rest of its row."""
+    """An execution whose row is locked until the transaction ends."""
 
     header: Header
-    graph_id: int
-    row: Row[Any]
+    identity: Identity
 
 
 class Store:
@@ -103,23 +103,14 @@ class Store:
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
-    def add_execution(
-        self,
-        owner: str,
-        graph_id: int,
-        execution: Execution,
-        digest: str,
-        traceparent: str | None,
-        has_data: bool,
-        variables: dict[str, Any],
-    ) -> None:
+    def add_execution(self, identity: Identity, execution: Execution, digest: str, variables: dict[str, Any]) -> None:
         """Insert the row of a new execution; `save_header` has to follow."""
         counters = dict.fromkeys(COUNTERS, 0)
         self.connection.execute(
             insert(t.execution).values(
                 id=execution.id,
-                owner=owner,
-                graph_id=graph_id,
+                owner=identity.owner,
+                graph_id=identity.graph_id,
                 workflow=execution.workflow,
                 definition_digest=execution.definition_digest,
                 request_digest=digest,
@@ -128,11 +119,15 @@ class Store:
                 params=execution.params,
                 description=execution.description,
                 tags=list(execution.tags),
-                traceparent=traceparent,
-                has_data=int(has_data) or None,
+                traceparent=identity.traceparent,
+                namespace=identity.namespace or None,
+                root_id=identity.root_id if identity.parent else None,
+                depth=identity.depth,
+                has_data=int(identity.has_data) or None,
                 variables=variables or None,
                 created_at=execution.created_at,
                 updated_at=execution.updated_at,
+                **parent_columns(identity.parent),
                 **counters,
             )
         )
@@ -141,7 +136,7 @@ class Store:
     def lock_execution(self, owner: str, execution_id: str) -> Locked | None:
         """Lock an execution's row for the rest of the transaction and return it without its large columns."""
         row = self.connection.execute(LOCK_EXECUTION, {"id": execution_id, "owner": owner}).first()
-        return Locked(header_of(row), row.graph_id, row) if row else None
+        return Locked(header_of(row), identity_of(row)) if row else None
 
     def graph_of(self, owner: str, execution_id: str) -> tuple[int, ExecutionState] | None:
         """Return which graph an execution runs, and its state, without locking it."""
@@ -200,6 +195,32 @@ class Store:
         for table in (t.mark, t.stored_value, t.history, t.outbox, t.execution_tag):
             self.connection.execute(delete(table).where(table.c.execution_id == execution_id))
         self.connection.execute(delete(t.execution).where(_execution.id == execution_id))
+
+    # -- executions below an execution ------------------------------------------------------------------------------
+
+    def children(self, execution_id: str) -> dict[str, ExecutionState]:
+        """Return the executions that do the work of an execution's tasks, with their states, without locking them."""
+        where = _execution.parent_id == execution_id
+        rows = self.connection.execute(select(_execution.id, _execution.state).where(where))
+        return {row.id: ExecutionState(row.state) for row in rows}
+
+    def descendants(self, execution_id: str) -> list[str]:
+        """Return all executions below one, each behind the one above it."""
+        found: list[str] = []
+        level = [execution_id]
+        while level:
+            rows = (
+                self.connection.execute(select(_execution.id).where(_execution.parent_id.in_(batch)))
+                for batch in batches(level)
+            )
+            level = [row.id for batch in rows for row in batch]
+            found += level
+        return found
+
+    def has_child_in(self, execution_id: str, states: Iterable[ExecutionState]) -> bool:
+        """Tell whether an execution below this one is in one of these states; served by the index (parent_id)."""
+        where = (_execution.parent_id == execution_id, _execution.state.in_(states))
+        return self.connection.execute(select(_execution.id).where(*where).limit(1)).first() is not None
 
     # -- marks --------------------------------------------------------------------------------------------------------
 
@@ -325,26 +346,29 @@ class Store:
         )
         return [(row.node_id, row.iteration, row.item, row.attempt) for row in rows]
 
-    def note_backlog(self, execution_id: str, now: datetime) -> None:
-        """Put down in the outbox that the execution's backlog is to be carried on with."""
-        self.connection.execute(insert(t.outbox).values(execution_id=execution_id, kind=CARRY_ON, due_at=now))
+    def note(self, execution_id: str, kind: str, now: datetime) -> None:
+        """Put down in the outbox what is to be done for an execution, by its kind."""
+        self.connection.execute(insert(t.outbox).values(execution_id=execution_id, kind=kind, due_at=now))
 
-    def clear_backlog_note(self, execution_id: str) -> None:
-        """Take back what `note_backlog` put down."""
-        self.connection.execute(
-            delete(t.outbox).where(t.outbox.c.execution_id == execution_id, t.outbox.c.kind == CARRY_ON)
-        )
+    def notes(self, execution_id: str, kind: str) -> list[int]:
+        """Return the ids of what `note` put down."""
+        where = (t.outbox.c.execution_id == execution_id, t.outbox.c.kind == kind)
+        return list(self.connection.execute(select(t.outbox.c.id).where(*where)).scalars())
 
-    def noted_backlogs(self, limit: int) -> list[tuple[str, str]]:
-        """Return (owner, execution id) of executions whose backlog is to be carried on with, the oldest first."""
+    def clear_notes(self, ids: Iterable[int]) -> None:
+        """Take back what `note` put down."""
+        for batch in batches(ids):
+            self.connection.execute(delete(t.outbox).where(t.outbox.c.id.in_(batch)))
+
+    def noted(self, limit: int) -> list[tuple[str, str]]:
+        """Return (owner, execution id) of executions for which something is to be done, the oldest first."""
         rows = self.connection.execute(
             select(_execution.owner, _execution.id)
             .join(t.outbox, t.outbox.c.execution_id == _execution.id)
-            .where(t.outbox.c.kind == CARRY_ON)
-            .order_by(t.outbox.c.due_at)
+            .order_by(t.outbox.c.due_at, t.outbox.c.id)
             .limit(limit)
         )
-        return [(row.owner, row.id) for row in rows]
+        return list(dict.fromkeys((row.owner, row.id) for row in rows))
 
 
 def named(execution_id: str, key: Key) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """The tables.
 
 A definition is compiled once into a `graph` and its `node` rows, which never change.  A `workflow` is one revision of a
-stored workflow; those that were stored together share the row of their `definition`.  An `execution` is the header row
-that every decision locks; a `mark` is one run of one node, and a node that nothing has happened to has none;
+stored workflow, found again by its `workflow_tag` rows too; those that were stored together share the row of their
+`definition`.  An `execution` is the header row that every decision locks; a `mark` is one run of one node, and a node
+that nothing has happened to has none;
 `stored_value` keeps what contexts refer to, once; `history` is append-only; `outbox` holds what has to happen later.
 `mark`, `stored_value` and `history` need no foreign key: their rows are only ever written under the lock of their
 execution's row.
@@ -66,6 +67,7 @@ definition = Table(
     metadata,
     Column("digest", String(64), primary_key=True),
     Column("document", Json, nullable=False),
+    Column("is_kept", Integer),  # 1: executions may look for workflows in it
     **MYSQL,
 )
 
@@ -81,6 +83,15 @@ workflow = Table(
     Column("declaration", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("owner", "namespace", "name", "revision"),
+    **MYSQL,
+)
+
+workflow_tag = Table(
+    "workflow_tag",
+    metadata,
+    Column("workflow_id", ForeignKey("workflow.id"), primary_key=True),
+    Column("tag", Name, primary_key=True),
+    Index(None, "tag", "workflow_id"),
     **MYSQL,
 )
 
@@ -110,11 +121,13 @@ execution = Table(
     Column("tags", Json, nullable=False),
     Column("asleep", Integer, nullable=False, server_default="0"),
     Column("parent_id", ExecutionId, index=True),
+    Column("parent_task", Name),
     Column("parent_node", Integer),
     Column("parent_iteration", Integer),
     Column("parent_item", Integer),
     Column("parent_attempt", Integer),
-    Column("root_id", ExecutionId),
+    Column("root_id", ExecutionId, index=True),
+    Column("depth", Integer, nullable=False, server_default="0"),
     Column("namespace", Name),
     Column("has_data", Integer),  # 1: its runs have contexts
     Column("variables", Json),
@@ -159,6 +172,7 @@ mark = Table(
     Column("ending", String(16)),
     Column("unhandled", Integer),
     Column("item_counts", Json),
+    Column("asleep", Integer),
     Column("fed", Json),
     Column("loop", Json),
     Column("due_at", UtcDateTime),

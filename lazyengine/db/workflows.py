@@ -1,22 +1,29 @@
 """Statements about stored workflows; the index (owner, namespace, name, revision) serves all that look for some.
 
+A tag is found by the index (tag, workflow_id).
+
 Two transactions that make the same revision, or store the same definition, meet at a unique key, and the second one
 starts again; so does whoever refers to a definition that is being deleted.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, select, tuple_
+from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, select, tuple_, update
 
 from lazyengine.db import tables as t
 from lazyengine.db.store import batches
 from lazyengine.db.types import Name
 from lazyengine.records import Declaration, DeclaredInput, Page, StoredWorkflow, WorkflowQuery
 
+LONGEST_TAG = 255
+
 _workflow = t.workflow.c
 _definition = t.definition.c
+_tag = t.workflow_tag.c
+_NOT_ASKED_FOR = re.compile(r"[\x00\ud800-\udfff]")
 _other = t.workflow.alias("other")
 _is_newest = (
     _workflow.revision
@@ -65,11 +72,22 @@ def read_definition(connection: Connection, digest: str) -> str | dict[str, Any]
     return found
 
 
+def keep_definition(connection: Connection, digest: str, document: str | dict[str, Any] | None = None) -> None:
+    """Keep a definition for executions that may look for workflows in it; `document` if it may not be there yet."""
+    found = connection.execute(select(_definition.is_kept).where(_definition.digest == digest)).first()
+    if found is None and document is not None:
+        connection.execute(insert(t.definition).values(digest=digest, document=document, is_kept=1))
+    elif found is not None and not found.is_kept:
+        connection.execute(update(t.definition).where(_definition.digest == digest).values(is_kept=1))
+
+
 def list_workflows(connection: Connection, owner: str, query: WorkflowQuery) -> Page[StoredWorkflow]:
     """Return one page of the newest revisions, without definitions, ordered by namespace and name."""
     statement = select(t.workflow).where(_workflow.owner == owner, _is_newest)
     if query.namespace is not None:
         statement = statement.where(_workflow.namespace == query.namespace)
+    if query.tag is not None:
+        statement = statement.where(_workflow.id.in_(select(_tag.workflow_id).where(_tag.tag == query.tag)))
     if query.marker is not None:
         place = tuple_(*(literal(part, Name()) for part in query.marker))
         statement = statement.where(tuple_(_workflow.namespace, _workflow.name) > place)
@@ -98,16 +116,41 @@ def add_workflows(
         for workflow in workflows
     ]
     connection.execute(insert(t.workflow), rows)
+    _add_tags(connection, owner, workflows)
+
+
+def _add_tags(connection: Connection, owner: str, workflows: Sequence[StoredWorkflow]) -> None:
+    """Insert the tags of newest revisions, but for those that nobody could ask for."""
+    tagged = {one.declaration.name: one.declaration.tags for one in workflows if one.declaration.tags}
+    rows = [
+        {"workflow_id": row.id, "tag": tag}
+        for batch in batches(tagged)
+        for row in connection.execute(
+            select(_workflow.id, _workflow.name).where(
+                _workflow.owner == owner,
+                _workflow.namespace == workflows[0].namespace,
+                _workflow.name.in_(batch),
+                _is_newest,
+            )
+        )
+        for tag in dict.fromkeys(tagged[row.name])
+        if len(tag) <= LONGEST_TAG and not _NOT_ASKED_FOR.search(tag)
+    ]
+    if rows:
+        connection.execute(insert(t.workflow_tag), rows)
 
 
 def delete_workflow(connection: Connection, owner: str, namespace: str, name: str) -> bool:
-    """Delete all revisions of a workflow, and definitions that nothing refers to any more; False if there is none."""
+    """Delete all revisions of a workflow, and definitions that nothing needs any more; False if there is none."""
     where = _named(owner, namespace, name)
     digests = connection.execute(select(_workflow.definition_digest).where(*where).distinct()).scalars().all()
+    connection.execute(delete(t.workflow_tag).where(_tag.workflow_id.in_(select(_workflow.id).where(*where))))
     connection.execute(delete(t.workflow).where(*where))
     for batch in batches(digests):
         still_used = exists().where(_workflow.definition_digest == _definition.digest)
-        connection.execute(delete(t.definition).where(_definition.digest.in_(batch), ~still_used))
+        connection.execute(
+            delete(t.definition).where(_definition.digest.in_(batch), _definition.is_kept.is_(None), ~still_used)
+        )
     return bool(digests)
 
 

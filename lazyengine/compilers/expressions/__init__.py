@@ -2,11 +2,13 @@
 
 from lazyengine.compilers.expressions.evaluator import EvaluationError, Evaluator
 from lazyengine.compilers.expressions.reads import EVERYTHING, NOTHING, Reads
+from lazyengine.compilers.expressions.scan import has_expression
 from lazyengine.compilers.expressions.template import (
     ExpressionInvalid,
     Template,
     compile_inside,
     compile_template,
+    compile_text,
     load_template,
 )
 from lazyengine.compilers.expressions.view import View
@@ -22,5 +24,7 @@ __all__ = [
     "View",
     "compile_inside",
     "compile_template",
+    "compile_text",
+    "has_expression",
     "load_template",
 ]

@@ -16,9 +16,11 @@ from lazyengine.compilers.expressions.reads import (
     EVERYTHING,
     FUNCTIONS,
     NOTHING,
+    WITH_SPEC,
     Reads,
     merged,
     of_call,
+    of_member,
     of_variable,
 )
 from lazyengine.compilers.expressions.shortcut import Shortcut, is_plain
@@ -62,12 +64,15 @@ def reads_of(tree: nodes.Node) -> Reads:
     return merged(found)
 
 
-def _look(node: nodes.Node) -> tuple[Reads, list[nodes.Node]]:
+def _look(node: Any) -> tuple[Reads, list[nodes.Node]]:
     """Return what a node reads itself, and the nodes below that are to be looked at."""
     name = _name_read(node)
     if name is not None:
         return of_variable(name), _arguments(node)[1:]
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in FUNCTIONS:
+    if isinstance(node, nodes.Getattr) and _is_call(node.node, WITH_SPEC):
+        call: Any = node.node
+        return of_member(_called(call.node.name, call), node.attr), _arguments(call)
+    if _is_call(node, FUNCTIONS):
         return _called(node.node.name, node), _arguments(node)
     if isinstance(node, nodes.Name):
         return _loaded(node.name), []
@@ -75,6 +80,10 @@ def _look(node: nodes.Node) -> tuple[Reads, list[nodes.Node]]:
     if isinstance(node, nodes.Filter | nodes.Test):
         return _filtered(node), below
     return NOTHING, below
+
+
+def _is_call(node: Any, functions: frozenset[str]) -> bool:
+    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in functions
 
 
 def _loaded(name: str) -> Reads:

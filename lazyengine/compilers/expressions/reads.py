@@ -1,7 +1,7 @@
 """What an expression may read, worked out before it runs; so that a decision loads that and no more."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 # fmt: off
@@ -15,6 +15,9 @@ FUNCTIONS = frozenset((
 Source: Mistral's `expressions/std_functions.py` and its entry points `mistral.expression.functions`.
 """
 
+WITH_SPEC = frozenset(("execution", "task"))
+"""Those that give an object with a member `spec`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
@@ -25,6 +28,7 @@ class Reads:
     :param current_task: `task()` without a name
     :param task_list: `tasks()`, which may look at every task of every execution
     :param execution: `execution()`
+    :param specs: the member `spec` of whatever `task()`, `tasks()` and `execution()` give
     :param executions: `executions()`, and `tasks()` for those that are nested
     :param env: `env()`
     :param global_: `global()`
@@ -35,6 +39,7 @@ class Reads:
     current_task: bool = False
     task_list: bool = False
     execution: bool = False
+    specs: bool = False
     executions: bool = False
     env: bool = False
     global_: bool = False
@@ -69,6 +74,7 @@ EVERYTHING = Reads(
     current_task=True,
     task_list=True,
     execution=True,
+    specs=True,
     executions=True,
     env=True,
     global_=True,
@@ -78,10 +84,10 @@ ANY_VARIABLE = Reads(variables=None, env=True)
 
 _CALLS = {
     "env": Reads(env=True),
-    "execution": Reads(execution=True),
+    "execution": Reads(execution=True, specs=True),
     "executions": Reads(executions=True),
     "global": Reads(global_=True),
-    "tasks": Reads(task_list=True, executions=True),
+    "tasks": Reads(task_list=True, executions=True, specs=True),
 }
 
 
@@ -94,8 +100,13 @@ def of_call(function: str, name: str | None, known: bool) -> Reads:
     if function != "task":
         return _CALLS.get(function, NOTHING)
     if not known:
-        return Reads(tasks=None, current_task=True)
-    return Reads(tasks=frozenset((name,))) if name else Reads(current_task=True)
+        return Reads(tasks=None, current_task=True, specs=True)
+    return Reads(tasks=frozenset((name,)), specs=True) if name else Reads(current_task=True, specs=True)
+
+
+def of_member(called: Reads, member: str) -> Reads:
+    """Return what is read by a call of `task` or `execution` with the name of a member behind it."""
+    return replace(called, specs=member == "spec")
 
 
 def of_variable(name: str) -> Reads:

@@ -23,6 +23,11 @@ def languages(text: str) -> list[Language]:
     return [*found, Language.YAQL] if _any(text, "<%", "%>") else found
 
 
+def has_expression(text: str) -> bool:
+    """Tell whether an expression stands in a text."""
+    return bool(languages(text))
+
+
 def yaql_parts(text: str) -> list[str]:
     """Return each `<% … %>` of a text, with its brackets."""
     return list(_parts(text, "<%", "%>"))

@@ -17,9 +17,11 @@ from lazyengine.compilers.expressions.reads import (
     EVERYTHING,
     FUNCTIONS,
     NOTHING,
+    WITH_SPEC,
     Reads,
     merged,
     of_call,
+    of_member,
     of_variable,
 )
 from lazyengine.compilers.expressions.shortcut import Shortcut, is_plain
@@ -102,6 +104,8 @@ def _look(node: Any, of_item: bool) -> tuple[Reads, list[tuple[Any, bool]]]:
     if (name := _name_read(node)) is not None:
         method = args[1].args[1:] if isinstance(args[1], ast.Function) else ()
         return NOTHING if of_item else of_variable(name), [(arg, of_item) for arg in method]
+    if node.name == "#operator_." and isinstance(args[1], ast.KeywordConstant) and _gives_spec(args[0]):
+        return of_member(_called(args[0]), args[1].value), [(arg, of_item) for arg in args[0].args]
     if node.name in ("#operator_.", "#operator_?.") and isinstance(args[1], ast.Function):
         own, items = args[1], _OF_ITEMS.get(args[1].name, 0)
         placed = [at < items and not isinstance(arg, ast.MappingRuleExpression) for at, arg in enumerate(own.args)]
@@ -129,6 +133,10 @@ def _name_read(node: Any) -> str | None:
         elif not isinstance(name, ast.KeywordConstant):
             return None
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
+
+
+def _gives_spec(node: Any) -> bool:
+    return type(node) is ast.Function and node.name in WITH_SPEC
 
 
 def _called(node: Any) -> Reads:

@@ -93,6 +93,18 @@ def test_namespaces_are_apart(api):
     assert [one["namespace"] for one in api.get("/workflows").json["workflows"]] == [""]
 
 
+def test_workflows_are_listed_by_tag(api):
+    store(api, {f"w{n}": {"tasks": {"a": None}, "tags": ["a b", "odd" if n % 2 else "even"]} for n in range(5)})
+    found, url = [], "/workflows?tag=odd&limit=1"
+    while url:
+        page = api.get(url).json
+        found += [one["name"] for one in page["workflows"]]
+        url = next((link["href"] for link in page["links"]), None)
+    assert found == ["w1", "w3"]
+    assert len(api.get("/workflows?tag=a%20b").json["workflows"]) == 5
+    assert api.get("/workflows?tag=", status=400).json["code"] == "request.invalid"
+
+
 @pytest.mark.parametrize("name", ["validate", "a.json", "a b", "100%", "%41", "ä😀", "?#;=&", "x" * 255], ids=range(8))
 def test_a_workflow_of_any_name_is_stored_and_deleted(api, name):
     store(api, {name: {"tasks": {"a": None}}}, namespace="a/b&c")

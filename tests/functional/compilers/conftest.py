@@ -3,14 +3,4 @@
 import sys
 from pathlib import Path
 
-import pytest
-
-from lazyengine.compilers import tasks
-
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "compilers"))
-
-
-@pytest.fixture(autouse=True)
-def runs_workflows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compiler knows sub-workflows already, although the engine does not run them."""
-    monkeypatch.setattr(tasks, "RUNS_WORKFLOWS", True)

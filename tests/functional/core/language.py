@@ -165,10 +165,10 @@ class Table(Host):
 
 
 class Known(Marks):
-    """The marks of a slice; an item that has not begun is as good as none."""
+    """The marks of a slice; an item that it does not hold begins, or begins anew, from nothing."""
 
     def get(self, key: Key, default: Any = None) -> Any:
-        if len(key) == 3 and key not in self and self.store[key].state is TaskState.PENDING:
+        if len(key) == 3 and key not in self:
             return default
         return super().get(key, default)
 
@@ -247,7 +247,7 @@ class Shell:
             held = sorted((mark for mark in self.marks.values() if mark.intent), key=lambda mark: mark.place or 0)
             keys = [mark.key for mark in held[: self.budget]]
             slice = self.slice({key[0] for key in keys}, set(keys))
-            self.follow(resolve.unfold(slice, keys, self.now, self.host), self.budget - len(keys))
+            self.follow(resolve.unfold(slice, keys, self.now, self.host, self.budget), self.budget)
             self.take(resolve.settle(self.header, self.now))
             self.check_books()
 

@@ -134,6 +134,65 @@ def test_results_of_other_tasks(engine: Engine) -> None:
     assert engine.get_task(OWNER, id, "c").result == ["r-7", "SUCCESS", None]
 
 
+@pytest.mark.parametrize("order", ["abc", "bac", "acb", "cba"])
+def test_what_chose_a_join_that_is_lost_is_in_the_output(engine: Engine, order: str) -> None:
+    """Whichever order they end in; of equal versions the task that stands later wins, as where the join runs."""
+    tasks: dict[str, Any] = {name: {"publish": {"x": name, name: LONG}, "on-success": "j"} for name in "abc"}
+    id = started(engine, tasks | {"j": {"join": "all", "publish-on-error": {"p": 1}}})
+    for name in order:
+        engine.complete_task(OWNER, id, failure(name) if name == "b" else success(name))
+    state, output = end(engine, id)
+    assert (state, {**output, "result": None}) == (
+        "FAILURE",
+        {"result": None, "x": "c", "a": LONG, "c": LONG, "p": 1},
+    )
+
+
+def test_specs_show_what_is_written(engine: Engine) -> None:
+    """Of the current task, of others of this and of earlier transactions, and of the whole workflow."""
+    tasks = {
+        "a": {"tags": ["t"], "publish": {"own": "<% task().spec.tags %>"}, "on-success": ["b"]},
+        "b": echo("<% task(a).spec %>", tags=["u"], **{"on-success": "c"}),
+        "c": echo(["<% task(b).spec.tags %>", "{{ tasks()[0].spec.name }}", "<% task().spec %>"]),
+    }
+    id = started(engine, tasks, workflow={"output": {"own": "<% $.own %>", "w": "{{ execution().spec }}"}})
+    done(engine, id, "a")
+    more = {"type": "direct", "version": "2.0"}
+    written = {name: {**task, **more, "name": name} for name, task in tasks.items()}
+    assert engine.get_task(OWNER, id, "b").result == written["a"]
+    assert engine.get_task(OWNER, id, "c").result == [["u"], "a", written["c"]]
+    state, output = end(engine, id)
+    assert (state, output["own"], output["w"]["tasks"], output["w"]["name"]) == ("SUCCESS", ["t"], written, "w")
+
+
+def test_the_environment_is_evaluated_at_the_start(engine: Engine) -> None:
+    """Over itself as it was given, once; `evaluate_env` leaves it alone (Mistral: `_get_environment`)."""
+    env = {"a": 1, "b": "<% env().a + 1 %>", "c": {"d": ["{{ env().b }}", "{{ _.__env.a }}"]}, "id": "<% uuid() %>"}
+    tasks = {"t": echo("<% [env().b, env().c.d, env().id] %>"), "u": echo("<% env().id %>")}
+
+    def run(**params: Any) -> tuple[dict[str, Any], list[Any]]:
+        wish = Start({"w": {"tasks": tasks}}, "digest", id=new_id(), params=params)
+        execution = engine.start_execution(OWNER, wish).execution
+        assert engine.start_execution(OWNER, wish).execution == execution
+        return execution.params, [engine.get_task(OWNER, execution.id, name).result for name in tasks]
+
+    params, (found, id) = run(env=env)
+    assert params == {"env": {"a": 1, "b": 2, "c": {"d": ["<% env().a + 1 %>", 1]}, "id": id}}
+    assert found == [2, ["<% env().a + 1 %>", 1], id]
+    assert run(env=env, evaluate_env=False) == (
+        {"env": env, "evaluate_env": False},
+        [[env["b"], env["c"]["d"], env["id"]], env["id"]],
+    )
+
+
+@pytest.mark.parametrize("value", ["<% $.x %>", "<% env().y %>", "{{ 1 / 0 }}", "<% 1 + %>", "<% task().name %>"])
+def test_an_environment_that_cannot_be_evaluated_is_refused(engine: Engine, value: str) -> None:
+    """No variable is there yet, and no task."""
+    wish = Start({"w": {"input": ["x"], "tasks": {"t": None}}}, "d", input={"x": 1}, params={"env": {"v": [value]}})
+    with pytest.raises(errors.InputInvalid, match=r"env cannot be evaluated: .*/v/0"):
+        engine.start_execution(OWNER, wish)
+
+
 def test_output_and_output_on_error(engine: Engine) -> None:
     """Output is evaluated over the variables of the end; cmd-fail-output-on-error: merged over the message."""
     workflow = {"output": {"sum": "<% $.x + $.y %>"}, "output-on-error": {"x": "<% $.x %>"}}

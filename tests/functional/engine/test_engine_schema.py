@@ -16,6 +16,7 @@ from lazyengine.db import migrations
 from lazyengine.db.database import Database
 from lazyengine.db.tables import metadata
 from lazyengine.engine import Engine
+from lazyengine.records import WorkflowQuery
 from lazyengine.settings import Settings
 
 
@@ -78,6 +79,22 @@ def test_an_upgrade_keeps_what_the_first_release_had(empty: Database) -> None:
     engine.store_workflows(OWNER, document(PAIR))
     done(engine, ID, "a")
     assert state_of(engine, ID) == "SUCCESS"
+
+
+def test_an_upgrade_finds_the_tags_of_what_is_stored(empty: Database) -> None:
+    """Of workflows that were stored before tags had a table of their own."""
+    told = {"name": "w", "input": [], "tags": ["x", "x", "y", "t" * 256, "\0"], "description": ""}
+    row = {"id": 1, "owner": OWNER, "namespace": "", "name": "w", "revision": 1, "definition_digest": "d",
+           "declaration": json.dumps(told), "created_at": "2026-01-02 03:04:05"}  # fmt: skip
+    with empty.engine.begin() as connection:
+        migrations.upgrade(connection, "0004")
+        for name, values in (("definition", {"digest": "d", "document": "{}"}), ("workflow", row)):
+            connection.execute(insert(table(name, *map(column, values))).values(values))
+    empty.upgrade()
+    engine = Engine(empty, empty.settings)
+    for tag in ("x", "y"):
+        page = engine.list_workflows(OWNER, WorkflowQuery(tag=tag))
+        assert [one.declaration.name for one in page.items] == ["w"]
 
 
 def test_before_the_upgrade_a_service_is_not_ready(empty: Database) -> None:

@@ -202,6 +202,22 @@ def test_pages_of_workflows(engine: Engine) -> None:
     assert all(one.definition is None for one in engine.list_workflows(OWNER, WorkflowQuery()).items)
 
 
+def test_workflows_are_found_by_their_tags(engine: Engine, database: Database) -> None:
+    """By those of the newest revision, as they are written; what nobody could ask for is not in the way."""
+    odd = ["x", "x", "y ", "", "t" * 256, "nul \0", "lone \ud800", "ä😀"]
+    engine.store_workflows(OWNER, {"v": {"tasks": PAIR, "tags": odd}, "w": {"tasks": PAIR, "tags": ["x"]}})
+    engine.store_workflows(OWNER, {"w": {"tasks": PAIR, "tags": ["x", "y"]}}, namespace="n")
+    engine.store_workflows(STRANGER, TWO)
+    assert listed(engine, tag="x") == [("", "v", 1), ("", "w", 1), ("n", "w", 1)]
+    assert listed(engine, tag="x", namespace="", marker=("", "v")) == [("", "w", 1)]
+    assert [listed(engine, tag=tag) for tag in ("y", "y ", "ä😀", "X")] == [[("n", "w", 1)], *[[("", "v", 1)]] * 2, []]
+    engine.replace_workflows(OWNER, {"w": {"tasks": DIAMOND, "tags": ["z"]}})
+    assert (listed(engine, tag="x"), listed(engine, tag="z")) == ([("", "v", 1), ("n", "w", 1)], [("", "w", 2)])
+    for namespace, name in (("", "v"), ("", "w"), ("n", "w")):
+        engine.delete_workflow(OWNER, name, namespace)
+    assert (listed(engine, tag="x"), count(database, t.workflow_tag)) == ([], 1)
+
+
 # -- deleting ---------------------------------------------------------------------------------------------------------
 
 

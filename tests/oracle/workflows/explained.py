@@ -119,11 +119,32 @@ def has_loop(job: Job) -> bool:
     return bool(left)
 
 
+def object_as_message(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    return bool(re.search(r"msg=<% *task\(\) *%>", job["definition"])) and all(
+        row.startswith("output") for row in found
+    )
+
+
+def execution_shown_whole(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Of what it shows, `params` and `root_execution_id` differ."""
+    whole = re.search(r"<% *execution\(\) *%>", job["definition"])
+    return bool(whole) and all("params" in row and "root_execution_id" in row for row in found)
+
+
+def tie_at_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """The order that the tests bring into Mistral's rows is another one for a join that fails without a run."""
+    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
+    only_output = bool(found) and all(row.startswith("output") for row in found)
+    return lost and only_output and theirs["output"].keys() == ours["output"].keys()
+
+
 EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
     "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
     "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
     "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
+    "message of an object": (object_as_message, "a message that is no text is written as JSON"),
+    "parameters": (execution_shown_whole, "the parameters of an execution are each engine's own"),
     "wrong parameters": (wrong_parameters, "ours refuses at the start what Mistral fails with"),
     "hangs": (hangs, "Mistral loses a join, or the check for the end, when tasks end while it is paused"),
     "partial join": (partial_join, "a join of one or N runs once, whatever comes later, with what was there"),
@@ -133,28 +154,12 @@ EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "after the end": (goes_on_after_the_end, "final is final: Mistral goes on with tasks that it had created"),
     "lost at once": (lost_at_once, "ours tells that a join is lost at once, Mistral a job later, if at all"),
     "dictionary": (dictionary_in_global, "Mistral does not save what a global merges into a dictionary that is there"),
+    "tie at a lost join": (tie_at_a_lost_join, "equally often published: Mistral has no rule"),
     "runs of one task": (runs_of_one_task, "equally often published by two runs of one task: Mistral has no rule"),
 }
 
 
-def told_a_lost_join(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    lost = any(task.get("runs") == 0 and task["state"] == "FAILURE" for task in ours.get("tasks", ()))
-    return lost and all(row.startswith("output") for row in found)
-
-
-def env_is_not_evaluated(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    return any("<%" in str(value) or "{{" in str(value) for value in (job["params"].get("env") or {}).values())
-
-
-def empty_spec(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
-    return "'spec': {" in " ".join(found) or '"spec": {' in " ".join(found) or ".spec." in job["definition"]
-
-
-OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {
-    "told a lost join": (told_a_lost_join, "what a task published that chose a join which is lost already is dropped"),
-    "env": (env_is_not_evaluated, "expressions in params.env are not evaluated"),
-    "spec": (empty_spec, "task().spec and execution().spec are empty"),
-}
+OURS_TO_MEND: dict[str, tuple[Predicate, str]] = {}
 """Faults of ours, to be taken out of here when they are mended."""
 
 

@@ -22,6 +22,8 @@ EXECUTION = records.Execution(
     updated_at=NOW,
     finished_at=None,
     generation=1,
+    parent=None,
+    root_execution_id=ID,
     input={"secret": "input"},
     output={"secret": "output"},
 )

@@ -90,7 +90,7 @@ BAD_STARTS = [
     ({"definition": "x", "params": {"start_after_seconds": 1}}, "'/params/start_after_seconds' is not supported yet"),
     (
         {"definition": "x", "params": {"other": 1}},
-        "'/params/other' is unknown; allowed are env, task_name, default_action",
+        "'/params/other' is unknown; allowed are env, evaluate_env, task_name, default_action",
     ),
     ({"definition": "x", "params": {"env": 1}}, "'/params/env' has to be an object"),
 ]
@@ -317,7 +317,7 @@ def test_a_start_hands_on_all_that_it_was_given(api, asked):
         "definition": {"version": "2.0"},
         "workflow": "w",
         "input": {"\0": "\ud800"},
-        "params": {"env": {"x": 1}, "default_action": ""},
+        "params": {"env": {"x": 1}, "evaluate_env": False, "default_action": ""},
         "id": ID.upper(),
         "description": "d",
         "tags": ["t"],
@@ -325,7 +325,7 @@ def test_a_start_hands_on_all_that_it_was_given(api, asked):
     api.post_json("/executions", body)
     start = asked.last
     assert (start.definition, start.workflow, start.input) == ({"version": "2.0"}, "w", {"\0": "\ud800"})
-    assert start.params == {"env": {"x": 1}, "default_action": ""}
+    assert start.params == {"env": {"x": 1}, "evaluate_env": False, "default_action": ""}
     assert (start.id, start.description, start.tags, start.traceparent) == (ID, "d", ("t",), None)
 
 

@@ -1,7 +1,6 @@
 """Reading the text: YAML 1.1, less what has no place in JSON."""
 
 import pytest
-import yaml
 from compiling import compiled, fault_of
 
 from lazyengine.compilers import document
@@ -127,14 +126,16 @@ def test_an_anchor_can_be_given_again():
 
 
 def test_merge_keys():
-    """https://yaml.org/type/merge.html: what stands in the object wins, then the first of the list."""
+    """https://yaml.org/type/merge.html: what stands in the object wins, then the first of the list.
+
+    PyYAML itself has the last of the list win since 6.0.4, and another order of keys.
+    """
     text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nm: {<<: [*x, *y], c: 3}\nn: {d: 4, <<: *x}\no: {<<: []}"
     found = read(text)
     assert found["m"] == {"a": 1, "b": 1, "c": 3}
     assert found["n"] == {"a": 1, "b": 1, "d": 4}
     assert found["o"] == {}
-    assert found == yaml.safe_load(text)
-    assert list(found["m"]) == list(yaml.safe_load(text)["m"])
+    assert list(found["m"]) == ["b", "c", "a"]
 
 
 def test_an_object_that_overrides_what_it_merges_can_be_merged_itself():

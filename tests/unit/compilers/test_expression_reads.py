@@ -17,7 +17,7 @@ def tasks(*names: str) -> Reads:
 
 
 ANY = Reads(variables=None, env=True)
-ANY_TASK = Reads(tasks=None, current_task=True)
+ANY_TASK = Reads(tasks=None, current_task=True, specs=True)
 
 YAQL = {
     "1 + 1": NOTHING,
@@ -49,16 +49,20 @@ YAQL = {
     "let(x => $.a) -> $x": variables("a"),
     "[$.a, {b => $.c}]": variables("a", "c"),
     "not ($.a)": variables("a"),
-    "task()": Reads(current_task=True),
-    "task(null)": Reads(current_task=True),
+    "task()": Reads(current_task=True, specs=True),
+    "task(null)": Reads(current_task=True, specs=True),
     "task().result": Reads(current_task=True),
     "task(one).result": tasks("one"),
     "task('one').result + task(two).result": tasks("one", "two"),
     "task($.a)": ANY_TASK | variables("a"),
+    "task().spec.tags": Reads(current_task=True, specs=True),
+    "task(one).result.spec": tasks("one"),
+    "task($.a).result": Reads(tasks=None, current_task=True) | variables("a"),
     "task(task_name => one)": ANY_TASK,
     "$.a.select(task($))": ANY_TASK | variables("a"),
-    "tasks()": Reads(task_list=True, executions=True),
+    "tasks()": Reads(task_list=True, executions=True, specs=True),
     "execution().id": Reads(execution=True),
+    "execution()": Reads(execution=True, specs=True),
     "executions()": Reads(executions=True),
     "env().a": Reads(env=True),
     "$.a.aggregate(seed => $, selector => $1 + $2)": ANY | variables("a"),
@@ -84,9 +88,12 @@ JINJA = {
     "_._a": ANY,
     "_.a | default(_.b)": variables("a", "b"),
     "[_.a, {'b': _.c}]": variables("a", "c"),
-    "task()": Reads(current_task=True),
-    "task(none)": Reads(current_task=True),
+    "task()": Reads(current_task=True, specs=True),
+    "task(none)": Reads(current_task=True, specs=True),
     "task('one').result": tasks("one"),
+    "task('one').spec": tasks("one") | Reads(specs=True),
+    "task('one')['result']": tasks("one") | Reads(specs=True),
+    "task(_.a).state": Reads(tasks=None, current_task=True) | variables("a"),
     "task(task_name='one').result": tasks("one"),
     "task(_.a)": ANY_TASK | variables("a"),
     "task(*['a'])": ANY_TASK,
@@ -96,8 +103,9 @@ JINJA = {
     "['one'] | map(_.a) | list": EVERYTHING | variables("a"),
     "['one'] | map('upper') | list": NOTHING,
     "['one'] | map(attribute='x') | list": NOTHING,
-    "tasks()": Reads(task_list=True, executions=True),
+    "tasks()": Reads(task_list=True, executions=True, specs=True),
     "execution().id": Reads(execution=True),
+    "execution()": Reads(execution=True, specs=True),
     "executions()": Reads(executions=True),
     "env().a": Reads(env=True),
     "__env.a": Reads(env=True),

@@ -51,6 +51,15 @@ def test_ctx_dict_merge():
     assert joined((1, one), (2, two)) == {"o": {"a": 1, "b": 2, "s": {"p": 1, "q": 2}}}
 
 
+def test_what_comes_once_more_takes_its_own_place():
+    """A join that failed may hear more and end again, after it has published: of equal versions its last word holds."""
+    waiting = published(join(None, published(EMPTY, {"x": "a"}), 0, read, write), {"p": 1})
+    more = join(waiting, published(EMPTY, {"x": "c", "y": 1}), 2, read, write)
+    assert (more.slots, more.origins) == ({"x": ["c"], "p": [1], "y": [1]}, {"": 0, "x": 2, "y": 2})
+    final = join(join(None, waiting, 3, read, write), more, 3, read, write)
+    assert final.slots == more.slots
+
+
 def test_what_both_have_alike_stays():
     """Equal parts of objects that differ elsewhere are nobody's conflict."""
     one, two = published(EMPTY, {"o": {"a": 1, "b": 1}}), published(EMPTY, {"o": {"a": 1, "c": 2}})

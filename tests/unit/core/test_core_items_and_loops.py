@@ -171,9 +171,26 @@ def test_an_early_alarm_changes_nothing():
 def test_doze_is_what_lets_a_suspension_come_to_rest():
     """A run whose workflow is suspended is not in flight."""
     engine = Engine(Node(0, "a"))
-    engine.header = resolve.doze(engine.header, 1, NOW).header
+    engine.follow(resolve.doze(engine.slice(), (0, 1), 1, NOW))
     assert engine.header.asleep == 1
-    assert resolve.doze(engine.header, -1, NOW).header.asleep == 0
+    engine.follow(resolve.doze(engine.slice(), (0, 1), -1, NOW))
+    assert engine.header.asleep == 0
+
+
+def test_a_run_with_items_sleeps_once_the_workflows_of_all_items_under_way_do():
+    engine = Engine(Node(0, "a", items={"i": [1, 2, 3]}, workflow="w", policy=Policy(concurrency=2)))
+    asleep = []
+    for item, executions in ((0, 1), (1, 1), (0, -1)):
+        engine.follow(resolve.doze(engine.slice(), (0, 1, item), executions, NOW))
+        asleep.append(engine.header.asleep)
+    assert asleep == [0, 1, 0]
+
+
+def test_an_end_wakes_a_run_whose_workflow_is_suspended():
+    engine = Engine(Node(0, "a", policy=Policy(timeout_seconds=5)))
+    engine.follow(resolve.doze(engine.slice(), (0, 1), 1, NOW))
+    engine.follow(resolve.wake(engine.slice(), (0, 1), NOW + timedelta(seconds=5), engine.host))
+    assert (engine.header.live, engine.header.asleep) == (0, 0)
 
 
 def loop(join: int | None = 2) -> tuple[Node, ...]:

@@ -1,7 +1,9 @@
 """Joins (Mistral's facts by name)."""
 
+from dataclasses import replace
+
 import pytest
-from driver import FAILURE, Driver
+from driver import FAILURE, Driver, compile_nodes
 
 from lazyengine.core.state import ExecutionState, Failure, TaskState
 
@@ -40,6 +42,23 @@ def test_join_all_early_error():
     assert driver.running() == [("c", 1)]
     driver.complete("c")
     assert driver.state is ExecutionState.FAILURE
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_chooses_a_join_that_is_lost_counts_for_the_end(ends, monkeypatch):
+    """It leads nowhere else, so its variables would be lost; the join itself fails once."""
+    told = []
+    nodes = [replace(node, ends=ends) for node in compile_nodes({**FAN_IN, "j": {"join": "all"}})]
+    driver = Driver({}, nodes=tuple(nodes)).start()
+    monkeypatch.setattr(driver.host, "hear", lambda node, key, source: told.append(("hear", node.name, source)))
+    monkeypatch.setattr(driver.host, "last", lambda node, key: told.append(("last", node.name, key)))
+    driver.complete("a").complete("b", FAILURE)
+    ended = [("last", "b", (1, 1)), ("last", "j", (3, 1))] if ends else []
+    assert told == [("hear", "j", (0, 1)), *ended]
+    del told[:]
+    driver.complete("c")
+    assert told == [("hear", "j", (2, 1)), *[("last", "j", (3, 1))] * ends]
+    assert [event.state for event in driver.events if event.node == 3] == ["FAILURE"]
 
 
 def test_join_error_handled():

@@ -44,6 +44,19 @@ def test_a_join_that_failed_because_of_it_has_not_failed():
     assert driver.state is SUCCESS
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_what_a_join_was_told_after_it_failed_is_remembered(late):
+    """So that it runs when the failed tasks have run again, in whichever order they do."""
+    description = {**{name: {"on-success": ["j"]} for name in "abc"}, "j": {"join": "all"}}
+    driver = Driver(description).start().complete("a").complete("b", FAILURE)
+    driver = driver.complete("c", FAILURE) if late else driver.complete("c")
+    assert driver.task("j").state is TaskState.FAILURE
+    if late:
+        driver.rerun("c").complete("c")
+        assert (driver.task("j").state, driver.state) == (TaskState.FAILURE, ExecutionState.FAILURE)
+    assert driver.rerun("b").complete("b").complete("j").state is SUCCESS
+
+
 def test_a_join_that_nobody_chose_may_still_be_chosen():
     """Its own dead verdict, told to the join below, is taken back as well."""
     description = {
