@@ -78,6 +78,7 @@ class Nesting:
     def _resolution(self, identity: Identity, header: Header) -> Resolution:
         budget = self.settings.steps_per_transaction
         flow = DataFlow(self.store, identity.id, identity.has_data, self.evaluator)
+        flow.most_iterations = self.settings.max_iterations
         return Resolution(self.store, identity, header, self.now, budget, flow, self._start_child)
 
     # -- start --------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class Settings:
     :param max_body_bytes: a larger request body is refused
     :param max_tasks: a workflow with more tasks is refused
     :param steps_per_transaction: how many pure actions and dead tasks one transaction works off
+    :param max_iterations: a task that would run more often fails its execution: its loop never ends
     :param busy_timeout_seconds: how long one request may wait for the database
     :param expression_timeout_seconds: what the expressions of one decision may take, before they fail
     :param expression_memory_bytes: memory that an expression may take
@@ -46,6 +47,7 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     max_tasks: int = 100_000
     steps_per_transaction: int = 1_000
+    max_iterations: int = 10_000
     busy_timeout_seconds: float = 20.0
     expression_timeout_seconds: float = 2.0
     expression_memory_bytes: int = 256 * 1024 * 1024

@@ -138,7 +138,7 @@ class _Layout:
             indegree=self.indegrees[id],
             repeats=self.repeats[id],
             heeds=heeds,
-            joins=frozenset(target for target in known if self.joins[target] is not None),
+            joins=frozenset(target for target in known if self.joins_once(target)),
             beyond={target: self.lost[target] for target in heeds if self.lost[target] != (target,)},
             loop=first if facts else None,
             loop_facts=facts if id == first else None,
@@ -194,6 +194,9 @@ class _Layout:
     def has_to_know(self, id: int) -> bool:
         """Whether a node joins or leads to a join; `lost` is known of all that it leads to."""
         return self.joins[id] is not None or bool(self.heeds[id]) or self.groups[self.group[id]][0] in self.loops
+
+    def joins_once(self, id: int) -> bool:
+        return self.joins[id] is not None and not self.looping[self.group[id]]
 
     def sum_up(self, members: Sequence[int], entries: int) -> None:
         place = self.group[members[0]]

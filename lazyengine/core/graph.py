@@ -136,7 +136,7 @@ class Node:
     :param indegree: how many different nodes lead here
     :param repeats: it can run more than once, so its links are settled only when its last run has ended
     :param heeds: the nodes it leads to that have to know when it does *not* choose them: joins, and those above one
-    :param joins: the nodes it leads to that are joins
+    :param joins: the nodes it leads to that join outside of a loop, and so hear of it once
     :param beyond: of a heeded node that counts nothing itself: whom to tell in its place when it is not chosen
     :param loop: the first node of the loop that it is in, where joins in it or behind it have to be told of its end
     :param loop_facts: of that first node: what there is to know of its loop

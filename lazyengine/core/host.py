@@ -19,8 +19,16 @@ class Refused(Exception):
     """
 
 
+MOST_ITERATIONS = 10_000
+
+
 class Host:
-    """Answers what follows from the graph alone."""
+    """Answers what follows from the graph alone.
+
+    :param most_iterations: how often one task may run
+    """
+
+    most_iterations = MOST_ITERATIONS
 
     def hear(self, node: Node, key: Key, source: Key) -> None:
         """Note that the run `source` has chosen `node`, which joins and still waits for its run `key`."""

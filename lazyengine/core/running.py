@@ -61,9 +61,19 @@ class Running(Books):
         self.live += 1
         try:
             self.host.enter(node, key, source)
+            self.check_iteration(iteration)
             self.take_turn(node, mark)
         except Refused as refused:
             self.refuse(node, self.mark(key), str(refused))
+
+    def check_iteration(self, iteration: int) -> None:
+        """Tell a loop that never ends.
+
+        :raises Refused: a task runs more often than it may
+        """
+        most = self.host.most_iterations
+        if iteration > most:
+            raise Refused(f"It would run more than {most} times; raise max_iterations in the settings if it has to.")
 
     def take_turn(self, node: Node, mark: Mark) -> None:
         """

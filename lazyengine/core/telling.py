@@ -121,6 +121,7 @@ class Telling(Running):
         failure = Outcome(TaskState.FAILURE, None, Failure("join", info))
         mark = self.save(self.ended(self.mark(mark.key), TaskEvent.BLOCK, failure))
         try:
+            self.check_iteration(mark.iteration)
             self.host.end(node, mark)
         except Refused as refused:
             self.refuse(node, mark, str(refused))

@@ -175,3 +175,19 @@ def test_the_repeated_request_is_known_by_its_digest(dying: Engine, engine: Engi
     with pytest.raises(errors.ExecutionIdInUse):
         engine.start_execution(OWNER, replace(request, digest="other"))
     assert history(database, str(request.id)) == before
+
+
+@pytest.mark.parametrize("more", [{}, {"on-complete": "a"}], ids=["a circle", "a circle that doubles"])
+def test_a_loop_that_never_ends_is_ended(database: Database, small: Settings, more: dict[str, Any]) -> None:
+    """A circle of std.noop fails its execution once a task would run too often, and nothing is left to carry on."""
+    engine = Engine(database, replace(small, max_iterations=20))
+    tasks: dict[str, Any] = {
+        "r": NOOP | {"on-success": "a"},
+        "a": NOOP | {"on-success": "b"},
+        "b": NOOP | {"on-success": "a"} | more,
+    }
+    execution = start(engine, tasks).execution
+    assert execution.state == "FAILURE"
+    assert str(execution.info).startswith("Task 'a': It would run more than 20 times")
+    assert notes(database, execution.id) == 0
+    assert len(rows(database, t.mark, execution.id)) <= 50

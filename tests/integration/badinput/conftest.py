@@ -5,6 +5,9 @@ import pytest
 from tests.integration.badinput.attacker import Attacker, forget_peak, peak_megabytes, workers_of
 from tests.integration.conftest import Service
 
+MOST_RUNS = 5_000
+"""Of one task."""
+
 MOST_MEGABYTES = 700.0
 """Of a worker, at its peak, which is 500 for a workflow of 100,000 tasks and below 200 for all the rest."""
 
@@ -12,7 +15,8 @@ MOST_MEGABYTES = 700.0
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory):
     """A service with two workers on a SQLite file."""
-    service = Service(tmp_path_factory.mktemp("victim"), "--workers", "2")
+    directory = tmp_path_factory.mktemp("victim")
+    service = Service(directory, "--workers", "2", LAZYENGINE_MAX_ITERATIONS=str(MOST_RUNS))
     yield service
     service.stop()
     service.kill()

@@ -2,7 +2,7 @@
 
 What is enumerated is defined in `exploration`; the slices below say how much of it.  By default, of 4 nodes those that
 differ by exchanging on-success and on-error at a node are taken once, and of 5 nodes: on-success only, connected, no
-join of a single link, and tasks that lead nowhere only succeed.  `LAZYENGINE_EXHAUSTIVE=full` takes all of both, in
+join of a single link; in both, tasks that lead nowhere only succeed.  `LAZYENGINE_TEST_FULL=1` takes all of both, in
 some minutes.  A slice is cut into shards, which run on all processors; each is a test of its own.
 """
 
@@ -19,7 +19,7 @@ from exploration import EDGES, MULTI_EDGES, Count, Explorer, graphs
 from lazyengine.core.graph import On
 from lazyengine.core.state import TaskState
 
-FULL = os.environ.get("LAZYENGINE_EXHAUSTIVE") == "full"
+FULL = bool(os.environ.get("LAZYENGINE_TEST_FULL"))
 S, F, C = TaskState.SUCCESS, TaskState.FAILURE, TaskState.CANCELLED
 
 
@@ -42,7 +42,7 @@ PORTIONS = {
     "3-interrupted": Portion((1, 2, 3), 252, how={"ends": (S, F), "interrupt": True}),
     "3-interrupted-budget": Portion((1, 2, 3), 252, how={"ends": (S, F), "interrupt": True, "budget": 1}),
     "3-multi-edges": Portion((2, 3), 2473, 2, {"links": MULTI_EDGES}),
-    "4": Portion((4,), 10021, 8, {"swapped": False}),
+    "4": Portion((4,), 10021, 8, {"swapped": False}, {"ends": (S, F), "sinks_fail": False}),
     "5": Portion(
         (5,),
         3580,

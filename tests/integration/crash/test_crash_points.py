@@ -1,4 +1,4 @@
-"""Killed before and after every statement and COMMIT of a verb: it happened whole or not at all, and a repeat does it.
+"""Killed before every statement, before and after every COMMIT: a verb happened whole or not, and a repeat does it.
 
 The state read back after each kill is compared, row by row, with the one before the verb and the one after it.
 """
@@ -6,7 +6,7 @@ The state read back after each kill is compared, row by row, with the one before
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from lazyengine.core.state import ExecutionState
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
-from lazyengine.records import Rerun
+from lazyengine.records import Report, Rerun
 from lazyengine.settings import Settings
 
 NOOP = {"action": "std.noop"}
@@ -68,6 +68,26 @@ def rerun(task: str, **how: Any) -> Callable[[Engine, str], Any]:
     return verb
 
 
+def of(tasks: dict[str, Any]) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: begin(engine, id, tasks)
+
+
+def report(*reports: Report) -> Callable[[Engine, str], Any]:
+    return lambda engine, id: engine.complete_tasks(OWNER, id, reports)
+
+
+def fail_first(engine: Engine, id: str) -> None:
+    """Report a failure of the first attempt, unless another one has begun."""
+    if engine.get_task(OWNER, id, "a").attempt == 1:
+        engine.complete_task(OWNER, id, failure("a", attempt=1))
+
+
+def tomorrow(engine: Engine, id: str) -> None:
+    """Do what is due by then."""
+    engine.clock = lambda: datetime.now(UTC) + timedelta(days=1)
+    engine.fire_due()
+
+
 def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
     return lambda engine, id: [action(engine, id) for action in actions]
 
@@ -77,6 +97,11 @@ def nothing(engine: Engine, id: str) -> None:
 
 
 SUSPEND, RESUME, CANCEL = (steer(ExecutionState[name]) for name in ("SUSPENDED", "RUNNING", "CANCELLED"))
+ITEMS = of({"a": {"with-items": "i in [1, 2, 3, 4]", "concurrency": 2, "on-success": "b"}, "b": None})
+LOOP = of({
+    "s": NOOP | {"on-success": ["x", "y"]}, "x": {"on-success": "j"}, "y": {"on-success": "j"},
+    "j": {"join": "all", "action": "std.noop", "on-success": ["x", "y"]},
+})  # fmt: skip
 TRIALS = {
     "start": Trial(nothing, begin, "RUNNING"),
     "complete": Trial(begin, complete("a"), "RUNNING"),
@@ -93,6 +118,16 @@ TRIALS = {
         then(begin, complete("a", "c", "x", "z"), fail("b")), rerun("b"), "RUNNING"
     ),
     "skip": Trial(then(begin, complete("a", "c", "x", "z"), fail("b")), rerun("b", skip=True), "RUNNING"),
+    "an item ends, the next begins": Trial(ITEMS, report(success("a", 1, item=0)), "RUNNING"),
+    "the last item ends": Trial(
+        then(ITEMS, report(*(success("a", n, item=n) for n in range(3)))), report(success("a", 3, item=3)), "RUNNING"
+    ),
+    "a retry": Trial(of({"a": {"retry": {"count": 2, "delay": 0}}}), fail_first, "RUNNING"),
+    "a turn of a loop": Trial(
+        then(LOOP, report(success("x", iteration=1))), report(success("y", iteration=1)), "RUNNING"
+    ),
+    "an alarm": Trial(of({"a": {"wait-before": 5, "on-success": "b"}, "b": None}), tomorrow, "RUNNING"),
+    "a deadline": Trial(of({"a": {"timeout": 5, "on-error": "b"}, "b": None}), tomorrow, "RUNNING"),
     "delete": Trial(then(begin, complete("a")), lambda e, id: e.delete_execution(OWNER, id, force=True), "gone"),
 }
 

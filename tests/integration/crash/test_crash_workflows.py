@@ -1,4 +1,4 @@
-"""Killed before and after every statement and COMMIT of a verb of stored workflows: whole or not at all."""
+"""Killed before every statement, before and after every COMMIT of a verb of stored workflows: whole or not at all."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.integration.http.client import Client
 
-LOAD_SECONDS = float(os.environ.get("LAZYENGINE_TEST_LOAD_SECONDS", "20"))
+LOAD_SECONDS = float(os.environ.get("LAZYENGINE_TEST_LOAD_SECONDS", "10"))
 
 
 def test_50_clients_on_one_sqlite_file(serve):

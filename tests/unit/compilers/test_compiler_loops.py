@@ -55,7 +55,15 @@ def test_a_join_in_a_loop_runs_again():
     assert nodes["j"].loop_facts == Loop(2, (1,), ())
     assert nodes["r"].heeds == (1, 2)
     assert [nodes[name].loop for name in tasks] == [None, 1, 1]
-    assert [nodes[name].joins for name in tasks] == [frozenset({1}), frozenset(), frozenset()]
+    assert [nodes[name].joins for name in tasks] == [frozenset(), frozenset(), frozenset()]
+
+
+def test_a_join_in_a_loop_hears_of_every_run():
+    """And of the end of what leads into it from outside: that is no join that hears once."""
+    tasks = chain("r", "a", "j", a={"on-error": "a"}, j={"join": "all", "on-error": "j"})
+    nodes = nodes_of(tasks)
+    assert nodes["a"].loop_facts == Loop(1, (), ((1, 2),))
+    assert (nodes["a"].joins, nodes["j"].loop_facts) == (frozenset(), Loop(1, (2,), ()))
 
 
 def test_a_join_that_leads_to_itself_counts_itself():

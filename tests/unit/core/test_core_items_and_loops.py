@@ -356,3 +356,38 @@ def test_a_rerun_while_others_still_run():
     engine.complete(0, 1)
     engine.complete(1, 1)
     assert engine.header.state is ExecutionState.SUCCESS
+
+
+class Bounded(Host):
+    most_iterations = 3
+
+
+def test_a_loop_that_never_ends_is_ended():
+    """Its actions end by themselves, so nobody would ever be asked."""
+    nodes = (
+        Node(0, "r", action="std.noop", edges=(Edge(On.SUCCESS, 1),)),
+        Node(1, "a", action="std.noop", repeats=True, indegree=2, edges=(Edge(On.SUCCESS, 1), Edge(On.COMPLETE, 1))),
+    )
+    engine = Engine(*nodes, host=Bounded())
+    assert engine.header.state is ExecutionState.FAILURE
+    assert (
+        engine.header.info
+        == "Task 'a': It would run more than 3 times; raise max_iterations in the settings if it has to."
+    )
+    assert (engine.header.live, engine.running()) == (0, [])
+    assert {mark.state for key, mark in engine.marks.items() if key[1] > 3} == {TaskState.FAILURE}
+
+
+def test_a_join_that_waits_in_vain_for_ever_is_ended():
+    """It fails without a run, and chooses itself on-error."""
+    facts = Loop(entries=2, joins=(2,))
+    nodes = (
+        Node(0, "r", action="std.noop", edges=(Edge(On.SUCCESS, 2),), heeds=(2,)),
+        Node(1, "s", action="std.fail", edges=(Edge(On.SUCCESS, 2),), heeds=(2,)),
+        Node(2, "j", join=3, indegree=3, repeats=True, loop=2, loop_facts=facts, edges=(Edge(On.ERROR, 2),)),
+    )
+    engine = Engine(*nodes, host=Bounded())
+    assert engine.header.state is ExecutionState.FAILURE
+    assert engine.header.info is not None
+    assert engine.header.info.startswith("Task 'j': It would run more than 3 times")
+    assert engine.header.live == 0
