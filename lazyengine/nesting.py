@@ -25,10 +25,12 @@ from lazyengine.core import resolve
 from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
+    RERUNNABLE_TASK_STATES,
     ExecutionEvent,
     ExecutionState,
     Failure,
     Header,
+    Mark,
     Outcome,
     TaskState,
 )
@@ -36,6 +38,7 @@ from lazyengine.dataflow import DataFlow, variables_at_start
 from lazyengine.db.store import Store
 from lazyengine.db.workflows import keep_definition
 from lazyengine.records import Execution, ExecutionStatus, Identity, Parent
+from lazyengine.reruns import take_back
 from lazyengine.resolution import STOPPED, Resolution
 from lazyengine.settings import Settings
 from lazyengine.workflows import find_nested
@@ -169,6 +172,9 @@ class Nesting:
         key, mark, task = parent.key, run.marks.get(parent.key), run.marks.get(parent.key[:2])
         if mark is None or task is None:
             return
+        if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, parent):
+            take_back(run, key)
+            mark, task = run.marks[key], run.marks[key[:2]]
         if mark.attempt != parent.attempt or {mark.state, task.state} != {TaskState.RUNNING}:
             if after in FINAL_EXECUTION_STATES:
                 late = replace(mark, attempt=parent.attempt)
@@ -185,6 +191,11 @@ class Nesting:
         if after in FINAL_EXECUTION_STATES:
             outcome = _outcome(child, status)
             run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
+
+    def _may_take_back(self, run: Resolution, mark: Mark, parent: Parent) -> bool:
+        """Tell whether a task can be under way again whose execution was run again: nothing else has come of it."""
+        failed = mark.state in RERUNNABLE_TASK_STATES and mark.attempt == parent.attempt
+        return failed and run.header.state is not ExecutionState.SUCCESS
 
     def _resume(self, run: Resolution) -> None:
         """Go on where the last execution below that was suspended does."""

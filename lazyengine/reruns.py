@@ -28,6 +28,17 @@ def run_again(run: Resolution, rerun: Rerun) -> int:
     return first
 
 
+def take_back(run: Resolution, key: Key) -> None:
+    """Let a run or an item be under way again, as the execution that does its work is; both are known.
+
+    :raises IllegalTransition: it has not failed, or the execution has succeeded
+    """
+    _load_loop(run, run.nodes[key[0]])
+    if run.header.state in FINAL_EXECUTION_STATES:
+        _revive(run, key[:2])
+    run.follow(resolve.take_back(run.slice(), key, run.now, run.flow))
+
+
 def _revive(run: Resolution, key: Key | None) -> None:
     """Let go on what stood still since the execution ended."""
     offer_again(run.store.connection, run.execution_id, key, run.now)
@@ -65,7 +76,11 @@ def _check(run: Resolution, node: Node, mark: Mark, rerun: Rerun) -> None:
 
 def _load(run: Resolution, node: Node, mark: Mark, rerun: Rerun) -> None:
     run.load_run(node)
-    if node.loop is not None:
-        run.load_loops([Token(node.id, 0, errand=Errand.REST)], {node.loop})
+    _load_loop(run, node)
     if mark.items and not rerun.reset:
         run.marks |= read_item_marks(run.store.connection, run.execution_id, mark.key)
+
+
+def _load_loop(run: Resolution, node: Node) -> None:
+    if node.loop is not None:
+        run.load_loops([Token(node.id, 0, errand=Errand.REST)], {node.loop})

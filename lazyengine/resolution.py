@@ -280,7 +280,7 @@ class Resolution:
             handed_out = [event for event in same if event.state == TaskState.RUNNING and event.node is not None]
             keys = [(event.node, event.iteration, event.item, event.attempt) for event in handed_out]
         self.load_nodes(node for node, *_ in keys)
-        wanted = [key for key in keys if not self.nodes[key[0]].items or key[2] is not None]
+        wanted = [key for key in keys if _is_work(self.nodes[key[0]], key[2])]
         return tuple(self._assignment(self.nodes[node], *rest) for node, *rest in wanted)
 
     def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int) -> Assignment:
@@ -297,6 +297,11 @@ class Resolution:
             input=self.flow.input_of(node, key),
             traceparent=self.identity.traceparent,
         )
+
+
+def _is_work(node: Node, item: int | None) -> bool:
+    """Tell whether somebody has to work on a run or an item: not where its items, or an execution, do."""
+    return not node.workflow and (item is not None or not node.items)
 
 
 def needs_carrying_on(header: Header) -> bool:

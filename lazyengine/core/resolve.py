@@ -165,6 +165,30 @@ def rerun(
     return work.decide()
 
 
+def take_back(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Decision:
+    """Let a run or an item be under way again: the execution that does its work had ended, and goes on after all.
+
+    The slice is that of `rerun`, and the mark of the item.  Source: Mistral's `engine/workflows.py`, _recursive_rerun.
+
+    :raises IllegalTransition: it did not fail, or the execution has succeeded
+    """
+    work = Telling(slice, now, host)
+    work.generation += 1
+    node, run = slice.nodes[key[0]], slice.marks[key[:2]]
+    if work.is_over:
+        work.change(ExecutionEvent.RERUN, None)
+    if run.state in st.RERUNNABLE_TASK_STATES:
+        run = work.go_on(work.reopen(node, run))
+        work.live += 1
+    if run.items and len(key) > 2:
+        item, items = slice.marks[key], run.items
+        failed, cancelled = item.state is TaskState.FAILURE, item.state is TaskState.CANCELLED
+        work.go_on(item)
+        items = replace(items, done=items.done - 1, failed=items.failed - failed, cancelled=items.cancelled - cancelled)
+        work.save(replace(run, items=items))
+    return work.decide()
+
+
 def revive(slice: Slice, keys: Iterable[Key], now: datetime) -> Decision:
     """Let runs go on that were delayed and whose time has come while the execution was over."""
     books = Books(slice, now)

@@ -235,6 +235,13 @@ class Running(Books):
         state = TaskState.FAILURE if items.failed else TaskState.SUCCESS
         self.finish(node, mark, Outcome(state, results, BROKEN_ITEMS if items.failed else None))
 
+    def go_on(self, mark: Mark) -> Mark:
+        """Let an attempt be under way again that had ended."""
+        state = st.next_task_state(st.next_task_state(mark.state, TaskEvent.RERUN), TaskEvent.START)
+        mark = replace(mark, state=state, info=None, outcome=None, reported=None, finished_at=None, finished_event=None)
+        self.record(EventKind.TASK, mark.state, mark)
+        return self.save(mark)
+
     # -- its end ------------------------------------------------------------------------------------------------------
 
     def finish(self, node: Node, mark: Mark, outcome: Outcome) -> None:

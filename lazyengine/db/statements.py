@@ -17,12 +17,12 @@ graph_head             SELECT … FROM graph WHERE id = ?             (at the en
 
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, case, func, literal_column, or_, select, update
+from sqlalchemy import Insert, and_, bindparam, case, func, literal_column, not_, or_, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lazyengine.core.state import WHOLE
+from lazyengine.core.state import FINAL_TASK_STATES, WHOLE
 from lazyengine.db import tables as t
 
 COUNTERS = ("live", "asleep", "backlog", "held", "unhandled", "cancelled", "generation", "events")
@@ -106,8 +106,11 @@ def _save_marks(dialect: str) -> Insert:
         )
     }
     same_attempt = or_(new.attempt == _mark.attempt, _mark.attempt == literal_column("0"))
+    was_final = or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(FINAL_TASK_STATES)))
+    stands = or_(new.state == _mark.state, not_(was_final))
+    is_kept = and_(same_attempt, new.outcome_digest.is_(None), stands)
     for name in ("outcome_digest", "result", "failure"):
-        changes[name] = case((same_attempt, func.coalesce(new[name], _mark[name])), else_=new[name])
+        changes[name] = case((is_kept, _mark[name]), else_=new[name])
     for name in LEASE:
         changes[name] = case((same_attempt, _mark[name]), else_=None)
     for name in ("context", "input", "published", "child_id"):

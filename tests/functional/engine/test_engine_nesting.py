@@ -13,6 +13,7 @@ from driving import (
     done,
     failure,
     history,
+    names,
     new_id,
     state_of,
     success,
@@ -25,7 +26,7 @@ from lazyengine.core.state import ExecutionState
 from lazyengine.db.database import Database
 from lazyengine.db.store import Store
 from lazyengine.engine import Engine
-from lazyengine.records import ExecutionQuery, Heartbeat, Start, Task
+from lazyengine.records import ExecutionQuery, Heartbeat, Rerun, Start, Task
 from lazyengine.settings import Settings
 
 
@@ -419,3 +420,99 @@ def test_a_start_is_repeated_as_any(engine: Engine) -> None:
     id = new_id()
     assert nest(engine, ONE, id=id) == nest(engine, ONE, id=id)
     assert len(children(engine, id)) == 1
+
+
+def test_a_start_hands_out_no_work_that_an_execution_does(engine: Engine) -> None:
+    definition = {"w": {"tasks": {"a": {"workflow": "v"}, "s": None}}, "v": {"tasks": {"b": None}}}
+    started = engine.start_execution(OWNER, Start(definition, "d", "w"))
+    assert names(started.scheduled) == ["s"]
+
+
+# -- run again --------------------------------------------------------------------------------------------------------
+
+
+def rerun(engine: Engine, execution_id: str, task: str, **how: Any) -> None:
+    engine.rerun_task(OWNER, execution_id, Rerun(task, **how))
+
+
+@pytest.mark.parametrize("end", [failure, cancellation])
+def test_those_above_go_on_with_one_that_is_run_again(engine: Engine, end: Callable[..., Any]) -> None:
+    """Each from where it was, as if nothing had failed; what it said of the failure is forgotten."""
+    deep = {
+        "w": {"a": {"workflow": "v", "on-success": "z"}, "z": None},
+        "v": {"b": {"workflow": "u"}},
+        "u": {"c": None},
+    }
+    id = nest(engine, deep)
+    middle = child(engine, id)
+    lowest = child(engine, middle, "b")
+    engine.complete_task(OWNER, lowest, end("c"))
+    assert states(engine, id, middle, lowest) == [end("c").outcome.state.value] * 3
+    rerun(engine, lowest, "c")
+    assert states(engine, id, middle, lowest) == ["RUNNING"] * 3
+    found = result(engine, id)
+    assert (found.state, found.failure, found.result, found.attempt) == ("RUNNING", None, None, 1)
+    assert child(engine, id) == middle
+    engine.complete_task(OWNER, lowest, success("c", 1))
+    found = result(engine, id)
+    assert (found.state, found.failure) == ("SUCCESS", None)
+    done(engine, id, "z")
+    assert states(engine, id, middle, lowest) == ["SUCCESS"] * 3
+
+
+def test_its_task_may_be_run_again_instead(engine: Engine) -> None:
+    """Then another execution does the work; what becomes of the first one is kept in the history only."""
+    id = nest(engine, ONE)
+    first = child(engine, id)
+    engine.complete_task(OWNER, first, failure("b"))
+    rerun(engine, id, "a")
+    second = child(engine, id)
+    assert second != first
+    rerun(engine, first, "b")
+    done(engine, first, "b")
+    assert states(engine, id, first, second) == ["RUNNING", "SUCCESS", "RUNNING"]
+    done(engine, second, "b")
+    assert task_states(engine, id) == {"a": "SUCCESS", "z": "RUNNING"}
+
+
+def test_an_item_goes_on_with_its_execution(engine: Engine) -> None:
+    v = {"input": ["x"], "output": {"r": "<% $.x %>"}, "tasks": {"b": None}}
+    id = nest(engine, {"w": {"a": {"with-items": "i in [1, 2, 3]", "workflow": "v x=<% $.i %>"}}, "v": v})
+    lower = [child(engine, id, item=item) for item in range(3)]
+    engine.complete_task(OWNER, lower[0], failure("b"))
+    rerun(engine, lower[0], "b")
+    engine.complete_task(OWNER, lower[1], failure("b"))
+    for one in (lower[2], lower[0]):
+        done(engine, one, "b")
+    assert (state_of(engine, id), result(engine, id).state) == ("FAILURE", "FAILURE")
+    rerun(engine, lower[1], "b")
+    items = result(engine, id).items
+    assert items is not None
+    assert (items.total, items.done, items.failed) == (3, 2, 0)
+    done(engine, lower[1], "b")
+    assert result(engine, id).result == [{"r": 1}, {"r": 2}, {"r": 3}]
+    assert state_of(engine, id) == "SUCCESS"
+
+
+def test_those_above_stay_as_they_are_when_they_have_succeeded(engine: Engine) -> None:
+    """Its failure had been handled, so nothing waits for it."""
+    id = nest(engine, {"w": {"a": {"workflow": "v", "on-error": "noop"}}, "v": {"b": None}})
+    lower = child(engine, id)
+    engine.complete_task(OWNER, lower, failure("b"))
+    assert states(engine, id) == ["SUCCESS"]
+    rerun(engine, lower, "b")
+    done(engine, lower, "b")
+    assert states(engine, id, lower) == ["SUCCESS", "SUCCESS"]
+    assert result(engine, id).state == "FAILURE"
+
+
+def test_failed_items_have_new_executions_when_their_task_is_run_again(engine: Engine) -> None:
+    id = nest(engine, {"w": {"a": {"with-items": "i in [1, 2]", "workflow": "v"}}, "v": {"b": None}})
+    lower = [child(engine, id, item=item) for item in range(2)]
+    engine.complete_task(OWNER, lower[0], failure("b"))
+    done(engine, lower[1], "b")
+    rerun(engine, id, "a", reset=False)
+    assert child(engine, id, item=0) not in lower
+    assert child(engine, id, item=1) == lower[1]
+    done(engine, child(engine, id, item=0), "b")
+    assert states(engine, id) == ["SUCCESS"]
