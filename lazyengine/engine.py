@@ -180,27 +180,34 @@ class Engine(Workflows):
     def delete_execution(self, owner: str, execution_id: str, *, force: bool = False) -> None:
         """Delete an execution that has ended, with all below it; with `force`, one that has not.
 
-        Each goes in a transaction of its own, the lowest first: repeating it goes on where it was left.
+        Those below go first, the lowest before all, each in a transaction of its own: repeating it goes on where it was
+        left.
 
         :raises ExecutionNotFound: there is none of this id
         :raises ExecutionNotFinished: it has not ended, and `force` is False
         """
-        execution = self.get_execution(owner, execution_id)
-        if execution.state not in FINAL_EXECUTION_STATES:
-            if not force:
-                raise errors.ExecutionNotFinished(execution_id=execution_id, state=execution.state)
-            self.update_execution(owner, execution_id, state=ExecutionState.CANCELLED)
-        for lower in reversed(self.database.snapshot(lambda store: store.descendants(execution_id))):
-            self._delete(owner, lower, force=True)
-        if not self._delete(owner, execution_id, force):
-            raise errors.ExecutionNotFound(execution_id=execution_id)
+        is_gone = False
+        while not is_gone:
+            state = self.get_execution(owner, execution_id).state
+            if state not in FINAL_EXECUTION_STATES and not force:
+                raise errors.ExecutionNotFinished(execution_id=execution_id, state=state)
+            lower = self.database.snapshot(lambda store: store.descendants(execution_id))
+            if lower and state not in FINAL_EXECUTION_STATES:
+                self.update_execution(owner, execution_id, state=ExecutionState.CANCELLED)
+            for one in reversed(lower):
+                self._delete(owner, one, force=True)
+            is_gone = self._delete(owner, execution_id, force)
 
     def _delete(self, owner: str, execution_id: str, force: bool) -> bool:
+        """Delete an execution without any below it; return whether there is none of this id any more."""
+
         def work(nest: Nesting) -> bool:
             run = nest.find(execution_id)
             if run is None:
+                return True
+            if nest.store.children(execution_id):
                 return False
-            if run.header.state not in FINAL_EXECUTION_STATES:  # it came to life again
+            if run.header.state not in FINAL_EXECUTION_STATES:
                 if not force:
                     raise errors.ExecutionNotFinished(execution_id=execution_id, state=run.header.state)
                 steer(run, ExecutionState.CANCELLED)

@@ -23,17 +23,18 @@ def start(client, workflows):
     return answer["id"]
 
 
-def claimed(client):
-    status, answer = client.send("POST", "/tasks/claim", {"worker": "w", "limit": 1000})
+def claimed(client, target):
+    status, answer = client.send("POST", "/tasks/claim", {"worker": "w", "targets": [target], "limit": 1000})
     assert status == 200
     return answer["tasks"]
 
 
 def test_a_nest_of_20(client):
     """The end of the lowest is the end of all."""
-    workflows = {f"w{n}": {"a": {"workflow": f"w{n + 1}"}} for n in range(DEEP - 1)} | {f"w{DEEP - 1}": {"a": None}}
+    workflows = {f"w{n}": {"a": {"workflow": f"w{n + 1}"}} for n in range(DEEP - 1)}
+    workflows[f"w{DEEP - 1}"] = {"a": {"target": "deep"}}
     top = start(client, workflows)
-    (lowest,) = claimed(client)
+    (lowest,) = claimed(client, "deep")
     client.complete(lowest["execution_id"], "a")
     states = []
     execution = top
@@ -49,7 +50,7 @@ def test_100_of_one_task(client):
     """Each is listed below the one that it works for, and its output is among the results in its place."""
     definition = {
         "w": {"tasks": {"a": {"with-items": f"i in <% range({WIDE}) %>", "workflow": "v n=<% $.i %>"}}},
-        "v": {"input": ["n"], "output": {"n": "<% $.n %>"}, "tasks": {"b": None}},
+        "v": {"input": ["n"], "output": {"n": "<% $.n %>"}, "tasks": {"b": {"target": "wide"}}},
     }
     status, answer = client.send("POST", "/executions", {"definition": definition, "workflow": "w"})
     assert status == 201
@@ -59,7 +60,7 @@ def test_100_of_one_task(client):
     parents = [one["parent"] for one in listed["executions"]]
     assert sorted(parent["item"] for parent in parents) == list(range(WIDE))
     assert {parent["execution_id"] for parent in parents} == {top}
-    for task in claimed(client):
+    for task in claimed(client, "wide"):
         client.complete(task["execution_id"], "b")
     status, task = client.send("GET", f"/executions/{top}/tasks/a")
     assert (task["state"], task["items"]) == ("SUCCESS", {"total": WIDE, "done": WIDE, "failed": 0})
