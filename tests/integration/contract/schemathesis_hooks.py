@@ -16,6 +16,10 @@ def before_call(context, case, kwargs):
         case.body.get("params", {}).pop("default_action", None)  # a call, which has a grammar of its own
     elif case.operation.label in ("POST /workflows", "PUT /workflows") and positive:
         case.body.update(definition=DEFINITION)
+    elif case.operation.label == "POST /executions/{execution_id}/rerun" and positive:
+        case.body["task"] = "split"
+        if case.body.get("skip"):
+            case.body.pop("input", None)  # is for a task that runs
     for container in (case.query, case.body):
         wait = container.get("wait_seconds") if isinstance(container, dict) else None
         if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 < wait <= 60:
