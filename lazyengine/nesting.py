@@ -172,30 +172,38 @@ class Nesting:
         key, mark, task = parent.key, run.marks.get(parent.key), run.marks.get(parent.key[:2])
         if mark is None or task is None:
             return
-        if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, parent):
+        if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, task, parent):
             take_back(run, key)
             mark, task = run.marks[key], run.marks[key[:2]]
-        if mark.attempt != parent.attempt or {mark.state, task.state} != {TaskState.RUNNING}:
+        if mark.state is not TaskState.RUNNING or mark.attempt != parent.attempt:
             if after in FINAL_EXECUTION_STATES:
                 late = replace(mark, attempt=parent.attempt)
                 run.follow(resolve.keep_late(run.header, late, _outcome(child, status), run.now))
             return
-        dozes = (after is ExecutionState.SUSPENDED) - (before is ExecutionState.SUSPENDED)
-        if dozes:
-            run.follow(resolve.doze(run.slice(), key, dozes, run.now))
-        if after in STOPPED and run.header.state is ExecutionState.RUNNING:
-            info = f"Execution {child.execution_id} of task '{parent.task}' was suspended"
-            run.follow(resolve.steer(run.header, ExecutionEvent.SUSPEND, info, run.now))
-        elif before in STOPPED and after is not ExecutionState.CANCELLED and not follows:
-            self._resume(run)
+        if task.state is TaskState.RUNNING:
+            self._move_along(run, child, key, follows)
         if after in FINAL_EXECUTION_STATES:
             outcome = _outcome(child, status)
             run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
 
-    def _may_take_back(self, run: Resolution, mark: Mark, parent: Parent) -> bool:
+    def _move_along(self, run: Resolution, child: Resolution, key: Key, follows: bool) -> None:
+        """Stop or go on with an execution that does the work of a task."""
+        before, after = child.before.state, child.header.state
+        dozes = (after is ExecutionState.SUSPENDED) - (before is ExecutionState.SUSPENDED)
+        if dozes:
+            run.follow(resolve.doze(run.slice(), key, dozes, run.now))
+        if after in STOPPED and run.header.state is ExecutionState.RUNNING:
+            task = run.nodes[key[0]].name
+            info = f"Execution {child.execution_id} of task '{task}' was suspended"
+            run.follow(resolve.steer(run.header, ExecutionEvent.SUSPEND, info, run.now))
+        elif before in STOPPED and after is not ExecutionState.CANCELLED and not follows:
+            self._resume(run)
+
+    def _may_take_back(self, run: Resolution, mark: Mark, task: Mark, parent: Parent) -> bool:
         """Tell whether a task can be under way again whose execution was run again: nothing else has come of it."""
         failed = mark.state in RERUNNABLE_TASK_STATES and mark.attempt == parent.attempt
-        return failed and run.header.state is not ExecutionState.SUCCESS
+        waits = task.state in RERUNNABLE_TASK_STATES | {TaskState.RUNNING}
+        return failed and waits and run.header.state is not ExecutionState.SUCCESS
 
     def _resume(self, run: Resolution) -> None:
         """Go on where the last execution below that was suspended does."""

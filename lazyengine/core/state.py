@@ -209,6 +209,7 @@ class Items:
 
     :param width: how many may be under way at a time; 0 is all
     :param redo: those to be begun anew before any other
+    :param held: those of the ones begun that are in the backlog
     """
 
     total: int
@@ -218,6 +219,7 @@ class Items:
     failed: int = 0
     cancelled: int = 0
     redo: tuple[int, ...] = ()
+    held: int = 0
 
     @property
     def may_begin(self) -> bool:
