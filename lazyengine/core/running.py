@@ -140,7 +140,8 @@ class Running(Books):
         self.save(replace(mark, items=Items(total, width)))
         self.record(EventKind.TASK, mark.state, mark)
         for item in range(total):
-            self.save(Mark(mark.node, mark.iteration, item))
+            ended = self.mark((*mark.key, item)).finished_event  # the answer to who ended the attempt before
+            self.save(Mark(mark.node, mark.iteration, item, finished_event=ended))
         self.fill(node, mark.key)
 
     def redo_items(self, node: Node, mark: Mark) -> None:
