@@ -170,34 +170,32 @@ class Nesting:
         assert parent is not None
         before, after = child.before.state, child.header.state
         key, mark, task = parent.key, run.marks.get(parent.key), run.marks.get(parent.key[:2])
-        if mark is None or task is None:
+        if mark is None or task is None or not task.has_item(mark.item):
             return
         if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, task, parent):
             take_back(run, key)
             mark, task = run.marks[key], run.marks[key[:2]]
-        if mark.state is not TaskState.RUNNING or mark.attempt != parent.attempt:
-            if after in FINAL_EXECUTION_STATES:
-                late = replace(mark, attempt=parent.attempt)
-                run.follow(resolve.keep_late(run.header, late, _outcome(child, status), run.now))
-            return
-        if task.state is TaskState.RUNNING:
-            self._move_along(run, child, key, follows)
+        is_awaited = mark.state is TaskState.RUNNING and mark.attempt == parent.attempt
+        if is_awaited and task.state is TaskState.RUNNING:
+            self._stop(run, child, key)
+        if before in STOPPED and after not in {*STOPPED, ExecutionState.CANCELLED} and not follows:
+            self._resume(run)
         if after in FINAL_EXECUTION_STATES:
             outcome = _outcome(child, status)
-            run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
+            if is_awaited:
+                run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
+            else:
+                run.follow(resolve.keep_late(run.header, replace(mark, attempt=parent.attempt), outcome, run.now))
 
-    def _move_along(self, run: Resolution, child: Resolution, key: Key, follows: bool) -> None:
-        """Stop or go on with an execution that does the work of a task."""
+    def _stop(self, run: Resolution, child: Resolution, key: Key) -> None:
+        """Count whether the execution that does the work of a task sleeps, and stop with it."""
         before, after = child.before.state, child.header.state
         dozes = (after is ExecutionState.SUSPENDED) - (before is ExecutionState.SUSPENDED)
         if dozes:
             run.follow(resolve.doze(run.slice(), key, dozes, run.now))
         if after in STOPPED and run.header.state is ExecutionState.RUNNING:
-            task = run.nodes[key[0]].name
-            info = f"Execution {child.execution_id} of task '{task}' was suspended"
+            info = f"Execution {child.execution_id} of task '{run.nodes[key[0]].name}' was suspended"
             run.follow(resolve.steer(run.header, ExecutionEvent.SUSPEND, info, run.now))
-        elif before in STOPPED and after is not ExecutionState.CANCELLED and not follows:
-            self._resume(run)
 
     def _may_take_back(self, run: Resolution, mark: Mark, task: Mark, parent: Parent) -> bool:
         """Tell whether a task can be under way again whose execution was run again: nothing else has come of it."""

@@ -320,6 +320,10 @@ class Mark:
         waits = self.due_at is not None or 0 < self.asleep == under_way
         return waits and self.item == WHOLE and self.state not in FINAL_TASK_STATES
 
+    def has_item(self, item: int) -> bool:
+        """Whether its attempt has this item; an attempt before it may have had more."""
+        return item == WHOLE or (self.items is not None and item < self.items.total)
+
     @property
     def alarm_at(self) -> datetime | None:
         """When time itself has to move it, the earlier of two; None for what is over."""

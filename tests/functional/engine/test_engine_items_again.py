@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from driving import OWNER, cancellation, done, failure, started, success, task_states
+from driving import OWNER, Clock, cancellation, done, failure, started, success, task_states
 from nesting import RUNNING, SUSPENDED, children, nest, states, steer
 
 from lazyengine.db.database import Database
@@ -138,3 +138,38 @@ def test_an_execution_that_runs_again_leaves_a_task_alone_that_was_skipped(engin
     engine.rerun_task(OWNER, id, Rerun("a", skip=True))
     engine.rerun_task(OWNER, first.id, Rerun("b"))
     assert engine.get_task(OWNER, id, "a", item=0).state == "FAILURE"
+
+
+def test_an_attempt_with_fewer_items_knows_nothing_of_the_others(timed: Engine, clock: Clock) -> None:
+    again = {"with-items": "i in <% $.l %>", "workflow": "v", "timeout": 10, "retry": {"count": 1, "delay": 5}}
+    first = {"publish": {"global": {"l": [1]}}}
+    id = nest(
+        timed, {"w": {"tasks": {"a": again, "y": {"on-success": first}}, "vars": {"l": [1, 2]}}, "v": {"b": None}}
+    )
+    _, two = children(timed, id)
+    done(timed, id, "y")
+    clock.advance(11)
+    timed.fire_due()
+    clock.advance(6)
+    timed.fire_due()
+    done(timed, two.id, "b")
+    task = timed.get_task(OWNER, id, "a")
+    assert task.items is not None
+    assert (task.attempt, task.items.total, task.items.done) == (2, 1, 0)
+
+
+def test_an_execution_goes_on_with_the_one_that_it_stopped_with_though_its_task_is_over(
+    timed: Engine, clock: Clock
+) -> None:
+    id = nest(
+        timed, {"w": {"a": {"workflow": "v", "timeout": 10, "on-error": "z"}, "z": None}, "v": {"b": None, "c": None}}
+    )
+    below = children(timed, id)[0]
+    done(timed, below.id, "c")
+    steer(timed, below.id, SUSPENDED)
+    assert states(timed, id, below.id) == ["SUSPENDING", "SUSPENDING"]
+    clock.advance(11)
+    timed.fire_due()
+    steer(timed, below.id, RUNNING)
+    assert task_states(timed, id) == {"a": "FAILURE", "z": "RUNNING"}
+    assert states(timed, id) == ["RUNNING"]

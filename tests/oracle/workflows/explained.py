@@ -112,7 +112,8 @@ def compiled(definition: str, workflow: str | None) -> list[Node]:
 def nested_by(job: Job) -> list[list[Node]]:
     """Return the nodes of each workflow of the definition that a task names."""
     tasks = [task for body in yaml.safe_load(job["definition"]).values() for task in tasks_of(body)]
-    return [compiled(job["definition"], name) for name in sorted({task["workflow"] for task in tasks if "workflow" in task})]
+    names = {task["workflow"] for task in tasks if "workflow" in task}
+    return [compiled(job["definition"], name) for name in sorted(names)]
 
 
 def joins_in_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
@@ -165,7 +166,10 @@ EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
     "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
     "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
-    "kept result": (keeps_nested_result, "keep-result: false drops the result of a sub-workflow too, in Mistral of actions only"),
+    "kept result": (
+        keeps_nested_result,
+        "keep-result: false drops that of a sub-workflow too, in Mistral only of actions",
+    ),
     "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
     "message of an object": (object_as_message, "a message that is no text is written as JSON"),
     "parameters": (execution_shown_whole, "the parameters of an execution are each engine's own"),
