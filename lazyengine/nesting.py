@@ -170,32 +170,38 @@ class Nesting:
         assert parent is not None
         before, after = child.before.state, child.header.state
         key, mark, task = parent.key, run.marks.get(parent.key), run.marks.get(parent.key[:2])
-        if mark is None or task is None:
+        if mark is None or task is None or not task.has_item(mark.item):
             return
-        if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, parent):
+        if before in FINAL_EXECUTION_STATES and self._may_take_back(run, mark, task, parent):
             take_back(run, key)
             mark, task = run.marks[key], run.marks[key[:2]]
-        if mark.attempt != parent.attempt or {mark.state, task.state} != {TaskState.RUNNING}:
-            if after in FINAL_EXECUTION_STATES:
-                late = replace(mark, attempt=parent.attempt)
-                run.follow(resolve.keep_late(run.header, late, _outcome(child, status), run.now))
-            return
+        is_awaited = mark.state is TaskState.RUNNING and mark.attempt == parent.attempt
+        if is_awaited and task.state is TaskState.RUNNING:
+            self._stop(run, child, key)
+        if before in STOPPED and after not in {*STOPPED, ExecutionState.CANCELLED} and not follows:
+            self._resume(run)
+        if after in FINAL_EXECUTION_STATES:
+            outcome = _outcome(child, status)
+            if is_awaited:
+                run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
+            else:
+                run.follow(resolve.keep_late(run.header, replace(mark, attempt=parent.attempt), outcome, run.now))
+
+    def _stop(self, run: Resolution, child: Resolution, key: Key) -> None:
+        """Count whether the execution that does the work of a task sleeps, and stop with it."""
+        before, after = child.before.state, child.header.state
         dozes = (after is ExecutionState.SUSPENDED) - (before is ExecutionState.SUSPENDED)
         if dozes:
             run.follow(resolve.doze(run.slice(), key, dozes, run.now))
         if after in STOPPED and run.header.state is ExecutionState.RUNNING:
-            info = f"Execution {child.execution_id} of task '{parent.task}' was suspended"
+            info = f"Execution {child.execution_id} of task '{run.nodes[key[0]].name}' was suspended"
             run.follow(resolve.steer(run.header, ExecutionEvent.SUSPEND, info, run.now))
-        elif before in STOPPED and after is not ExecutionState.CANCELLED and not follows:
-            self._resume(run)
-        if after in FINAL_EXECUTION_STATES:
-            outcome = _outcome(child, status)
-            run.follow(resolve.complete(run.slice(), key, outcome, run.now, run.flow, run.budget))
 
-    def _may_take_back(self, run: Resolution, mark: Mark, parent: Parent) -> bool:
+    def _may_take_back(self, run: Resolution, mark: Mark, task: Mark, parent: Parent) -> bool:
         """Tell whether a task can be under way again whose execution was run again: nothing else has come of it."""
         failed = mark.state in RERUNNABLE_TASK_STATES and mark.attempt == parent.attempt
-        return failed and run.header.state is not ExecutionState.SUCCESS
+        waits = task.state in RERUNNABLE_TASK_STATES | {TaskState.RUNNING}
+        return failed and waits and run.header.state is not ExecutionState.SUCCESS
 
     def _resume(self, run: Resolution) -> None:
         """Go on where the last execution below that was suspended does."""

@@ -8,7 +8,7 @@ from typing import Any
 from lazyengine import errors
 from lazyengine.core import resolve
 from lazyengine.core.attempt import Verdict, weigh
-from lazyengine.core.graph import Key, Node
+from lazyengine.core.graph import Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, WHOLE, ExecutionState, Mark, TaskState
 from lazyengine.db.rows import mark_of, outcome_digest, task_of
 from lazyengine.db.store import Store
@@ -27,7 +27,7 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     run.load_run(node)
     mark, row = find_run(run, node, report.iteration)
     if mark is not None and report.item is not None:
-        mark, row = _find_item(run, (*mark.key, report.item))
+        mark, row = _find_item(run, mark, report.item)
     if mark is None:
         return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration, report.item)
     if node.items and report.item is None and mark.items and report.outcome.state is not TaskState.CANCELLED:
@@ -64,14 +64,15 @@ def find_run(run: Resolution, node: Node, iteration: int | None) -> tuple[Mark |
     return mark, rows.get(iteration)
 
 
-def _find_item(run: Resolution, key: Key) -> tuple[Mark | None, Any]:
+def _find_item(run: Resolution, whole: Mark, item: int) -> tuple[Mark | None, Any]:
     """Return the mark of an item; one whose run is over is over too."""
-    row = run.store.item_mark(run.execution_id, key)
+    key = (*whole.key, item)
+    row = run.store.item_mark(run.execution_id, key) if whole.has_item(item) else None
     if row is not None:
         run.marks.setdefault(key, mark_of(row))
-    mark = run.marks.get(key)
-    if mark is not None and mark.state is TaskState.RUNNING and run.marks[key[:2]].state is not TaskState.RUNNING:
-        mark = replace(mark, state=run.marks[key[:2]].state)
+    mark = run.marks.get(key) if whole.has_item(item) else None
+    if mark is not None and mark.state is TaskState.RUNNING and whole.state is not TaskState.RUNNING:
+        mark = replace(mark, state=whole.state)
     return mark, row
 
 

@@ -1,11 +1,13 @@
 """What becomes of a wish to run a task again: which runs may, what has to be known of it, what follows at once."""
 
+from dataclasses import replace
+
 from lazyengine import errors
 from lazyengine.core import resolve
 from lazyengine.core.decision import Errand, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, RERUNNABLE_TASK_STATES, ExecutionState, Mark, TaskState
-from lazyengine.db.reruns import offer_again, read_item_marks, read_stalled
+from lazyengine.db.reruns import count_asleep, offer_again, read_item_marks, read_stalled
 from lazyengine.records import Rerun
 from lazyengine.reports import find_run
 from lazyengine.resolution import Resolution
@@ -34,6 +36,7 @@ def take_back(run: Resolution, key: Key) -> None:
     :raises IllegalTransition: it has not failed, or the execution has succeeded
     """
     _load_loop(run, run.nodes[key[0]])
+    _count_asleep(run, key[:2])
     if run.header.state in FINAL_EXECUTION_STATES:
         _revive(run, key[:2])
     run.follow(resolve.take_back(run.slice(), key, run.now, run.flow))
@@ -79,6 +82,14 @@ def _load(run: Resolution, node: Node, mark: Mark, rerun: Rerun) -> None:
     _load_loop(run, node)
     if mark.items and not rerun.reset:
         run.marks |= read_item_marks(run.store.connection, run.execution_id, mark.key)
+        _count_asleep(run, mark.key)
+
+
+def _count_asleep(run: Resolution, key: Key) -> None:
+    """Count anew which executions sleep that do the work of items of a run: nobody did while it was over."""
+    mark = run.marks[key]
+    if mark.items and mark.state in RERUNNABLE_TASK_STATES:
+        run.marks[key] = replace(mark, asleep=count_asleep(run.store.connection, run.execution_id, key))
 
 
 def _load_loop(run: Resolution, node: Node) -> None:

@@ -102,14 +102,14 @@ def arrive(
 def unfold(
     slice: Slice, keys: Iterable[Key], now: datetime, host: Host | None = None, budget: int = UNBOUNDED
 ) -> Decision:
-    """Carry on with marks of the backlog, in the given order, each of which is a step.
+    """Carry on with marks of the backlog, in the given order; each is a step, or an execution that is started.
 
     Stops where a command ends or suspends the execution, and where the budget does.  The slice is that of `complete`.
     """
     work = Telling(slice, now, host, budget)
     work.generation += 1
     for key in keys:
-        if work.state is not ExecutionState.RUNNING or not work.afford():
+        if work.state is not ExecutionState.RUNNING or work.budget <= 0:
             break
         work.unfold(work.mark(key))
     return work.decide()

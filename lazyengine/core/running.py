@@ -109,7 +109,8 @@ class Running(Books):
     # -- an attempt ---------------------------------------------------------------------------------------------------
 
     def attempt(self, node: Node, mark: Mark) -> None:
-        if node.workflow and not node.items and not self.afford(NESTED_STEPS):
+        held = mark.items.held if mark.items else 0  # of an attempt before: they leave the backlog first
+        if held or (node.workflow and not node.items and not self.afford(NESTED_STEPS)):
             self.put_off(mark)
             return
         state = st.next_task_state(mark.state, TaskEvent.START)
@@ -139,7 +140,8 @@ class Running(Books):
         self.save(replace(mark, items=Items(total, width)))
         self.record(EventKind.TASK, mark.state, mark)
         for item in range(total):
-            self.save(Mark(mark.node, mark.iteration, item))
+            ended = self.mark((*mark.key, item)).finished_event  # the answer to who ended the attempt before
+            self.save(Mark(mark.node, mark.iteration, item, finished_event=ended))
         self.fill(node, mark.key)
 
     def redo_items(self, node: Node, mark: Mark) -> None:
@@ -151,8 +153,9 @@ class Running(Books):
         if self.host.spread(node, mark.key) != mark.items.total:
             raise Refused(f"with-items: there are not {mark.items.total} items any more; run all of them again")
         items_of = [one for one in self.before.values() if one.key[:2] == mark.key and one.item != st.WHOLE]
-        redo = tuple(sorted(one.item for one in items_of if one.state in BROKEN and one.item < mark.items.total))
-        begun, done = mark.items.begun - len(redo), mark.items.done - len(redo)
+        broken = {one.item for one in items_of if one.state in BROKEN and one.item < mark.items.total}
+        begun, done = mark.items.begun - len(broken), mark.items.done - len(broken)
+        redo = tuple(sorted(broken.union(mark.items.redo)))
         items = replace(mark.items, begun=begun, done=done, failed=0, cancelled=0, redo=redo)
         state = st.next_task_state(mark.state, TaskEvent.START)
         mark = replace(mark, state=state, attempt=mark.attempt + 1, info=None, items=items, started_at=self.now)
@@ -183,6 +186,8 @@ class Running(Books):
         """
         run = self.mark(key)
         if node.workflow and not self.afford(NESTED_STEPS):
+            assert run.items is not None
+            self.save(replace(run, items=replace(run.items, held=run.items.held + 1)))
             self.hold(self.mark(item), Intent.RUN)
             return
         outcome = self.host.run(node, item)
@@ -194,8 +199,13 @@ class Running(Books):
         self.record(EventKind.TASK, new.state, new)
 
     def begin_held_item(self, node: Node, mark: Mark) -> None:
-        """Begin an item that one decision could not afford any more, unless its run is over."""
+        """Begin an item that one decision could not afford any more; if its run is over, it counts as not begun."""
         run = self.mark(mark.key[:2])
+        assert run.items is not None
+        items = replace(run.items, held=run.items.held - 1)
+        if run.state is not TaskState.RUNNING:
+            items = replace(items, begun=items.begun - 1, redo=tuple(sorted((*items.redo, mark.item))))
+        run = self.save(replace(run, items=items))
         if run.state is TaskState.RUNNING:
             try:
                 self.begin_item(node, run.key, mark.key)
@@ -215,10 +225,12 @@ class Running(Books):
         self.save(replace(run, items=items))
 
     def complete_item(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        """End an item; its run may be over already, and be run again."""
         key = mark.key[:2]
         try:
             self.end_item(mark, self.host.received(node, mark.key, outcome))
-            self.fill(node, key)
+            if self.mark(key).state is TaskState.RUNNING:
+                self.fill(node, key)
         except Refused as refused:
             self.refuse(node, self.mark(key), str(refused))
 

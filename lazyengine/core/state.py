@@ -209,6 +209,7 @@ class Items:
 
     :param width: how many may be under way at a time; 0 is all
     :param redo: those to be begun anew before any other
+    :param held: those of the ones begun that are in the backlog
     """
 
     total: int
@@ -218,6 +219,7 @@ class Items:
     failed: int = 0
     cancelled: int = 0
     redo: tuple[int, ...] = ()
+    held: int = 0
 
     @property
     def may_begin(self) -> bool:
@@ -317,6 +319,10 @@ class Mark:
         under_way = self.items.begun - self.items.done if self.items else 1
         waits = self.due_at is not None or 0 < self.asleep == under_way
         return waits and self.item == WHOLE and self.state not in FINAL_TASK_STATES
+
+    def has_item(self, item: int) -> bool:
+        """Whether its attempt has this item; an attempt before it may have had more."""
+        return item == WHOLE or (self.items is not None and item < self.items.total)
 
     @property
     def alarm_at(self) -> datetime | None:

@@ -167,6 +167,8 @@ class Telling(Running):
 
     def unfold(self, mark: Mark) -> None:
         assert mark.intent is not None
+        if mark.intent is not Intent.RUN or not self.nodes[mark.node].workflow:  # such a start is paid for by itself
+            self.afford()
         released = self.release(mark)
         self.act(released if mark.intent is Intent.RUN else mark, mark.intent)  # a list paused again keeps its place
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from lazyengine.core.graph import Key
-from lazyengine.core.state import WHOLE, Mark, TaskState
+from lazyengine.core.state import WHOLE, ExecutionState, Mark, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import mark_of
 from lazyengine.db.statements import SMALL_MARK
@@ -26,6 +26,18 @@ def read_item_marks(connection: Connection, execution_id: str, key: Key) -> dict
         )
     )
     return {mark.key: mark for mark in map(mark_of, rows)}
+
+
+def count_asleep(connection: Connection, execution_id: str, key: Key) -> int:
+    """Return how many executions are suspended that do the work of items of a run; served by the index (parent_id)."""
+    e = t.execution.c
+    works_for = and_(e.parent_id == _mark.execution_id, e.parent_attempt == _mark.attempt)
+    where = (e.parent_id == execution_id, e.parent_node == key[0], e.parent_iteration == key[1])
+    same = (_mark.node_id == e.parent_node, _mark.iteration == e.parent_iteration, _mark.item == e.parent_item)
+    statement = select(func.count()).select_from(t.execution.join(t.mark, and_(works_for, *same)))
+    under_way = (e.state == ExecutionState.SUSPENDED, _mark.state == TaskState.RUNNING)
+    found: int = connection.execute(statement.where(*where, *under_way)).scalar_one()
+    return found
 
 
 def read_last(connection: Connection, execution_id: str) -> list[Key]:

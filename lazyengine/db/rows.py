@@ -226,8 +226,9 @@ def mark_of(row: Row[Any]) -> Mark:
 
 
 def _items(*counts: Any) -> Items:
-    total, width, begun, done, failed, cancelled, *redo = counts
-    return Items(total, width, begun, done, failed, cancelled, tuple(*redo))
+    total, width, begun, done, failed, cancelled, *more = counts
+    redo, held = (*more, (), 0)[:2] if len(more) != 1 else (*more, 0)
+    return Items(total, width, begun, done, failed, cancelled, tuple(redo), held)
 
 
 def context_to_json(context: Context) -> list[Any]:

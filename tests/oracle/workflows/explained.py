@@ -71,6 +71,11 @@ def joins_of(workflow: Any) -> set[str]:
     return {name for name, task in tasks.items() if task and "join" in task}
 
 
+def tasks_of(workflow: Any) -> list[dict[str, Any]]:
+    tasks = workflow.get("tasks", {}) if isinstance(workflow, dict) else {}
+    return [task for task in tasks.values() if task]
+
+
 def goes_on_after_the_end(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
     cancelled = any(step == "cancel" for _, step in job["script"].get("steer", ()))
     ended = bool(END.search(job["definition"])) or cancelled
@@ -94,15 +99,34 @@ def runs_of_one_task(job: Job, theirs: Outcome, ours: Outcome, found: list[str])
 
 def nodes_of(job: Job) -> list[Node]:
     """Return the nodes of a job's workflow, or none where ours refuses it."""
+    return compiled(job["definition"], job.get("workflow"))
+
+
+def compiled(definition: str, workflow: str | None) -> list[Node]:
     try:
-        return compile_definition(job["definition"], job.get("workflow"), "std.noop", 1000)[1]
+        return compile_definition(definition, workflow, "std.noop", 1000)[1]
     except LazyEngineError:
         return []
 
 
+def nested_by(job: Job) -> list[list[Node]]:
+    """Return the nodes of each workflow of the definition that a task names."""
+    tasks = [task for body in yaml.safe_load(job["definition"]).values() for task in tasks_of(body)]
+    names = {task["workflow"] for task in tasks if "workflow" in task}
+    return [compiled(job["definition"], name) for name in sorted(names)]
+
+
 def joins_in_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
     """The rule of a join in a loop is ours."""
-    return any(node.join is not None and node.loop is not None for node in nodes_of(job))
+    workflows = (nodes_of(job), *nested_by(job))
+    return any(node.join is not None and node.loop is not None for nodes in workflows for node in nodes)
+
+
+def keeps_nested_result(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
+    """Its `fail-on` reads a result that ours has dropped by then."""
+    tasks = [task for body in yaml.safe_load(job["definition"]).values() for task in tasks_of(body)]
+    dropped = [task for task in tasks if task.get("workflow") and task.get("keep-result") is False]
+    return any("task()" in str(task.get("fail-on")) for task in dropped)
 
 
 def waits_behind_a_loop(job: Job, theirs: Outcome, ours: Outcome, found: list[str]) -> bool:
@@ -142,6 +166,10 @@ EXPLAINED: dict[str, tuple[Predicate, str]] = {
     "not served": (not_served, "ours says so, with name and place"),
     "behind a loop": (waits_behind_a_loop, "ours fails a join that is lost once the loop before it is at rest"),
     "join in a loop": (joins_in_a_loop, "when it runs again is our own rule"),
+    "kept result": (
+        keeps_nested_result,
+        "keep-result: false drops that of a sub-workflow too, in Mistral only of actions",
+    ),
     "message": (refused_by_mistral, "fail(msg='m') without a blank inside means the same as with one"),
     "message of an object": (object_as_message, "a message that is no text is written as JSON"),
     "parameters": (execution_shown_whole, "the parameters of an execution are each engine's own"),
