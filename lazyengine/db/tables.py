@@ -120,7 +120,7 @@ execution = Table(
     Column("description", Text, nullable=False),
     Column("tags", Json, nullable=False),
     Column("asleep", Integer, nullable=False, server_default="0"),
-    Column("parent_id", ExecutionId, index=True),
+    Column("parent_id", ExecutionId),
     Column("parent_task", Name),
     Column("parent_node", Integer),
     Column("parent_iteration", Integer),
@@ -138,6 +138,7 @@ execution = Table(
     Column("finished_at", UtcDateTime),
     Index(None, "owner", "created_at", "id"),
     Index(None, "owner", "state", "created_at", "id"),
+    Index(None, "parent_id", "state"),
     **MYSQL,
 )
 
