@@ -217,7 +217,7 @@ class TaskInputOfItems(LazyEngineError):
 
 
 class TaskRunsWorkflow(LazyEngineError):
-    """Task '{task}' of execution {execution_id} is done by execution {child}, which reports on it; cancel that one."""
+    """Task '{task}' of execution {execution_id} ends with execution {child}, which does its work; cancel that one."""
 
     status = 409
     code = "task.runs_workflow"

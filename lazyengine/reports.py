@@ -30,10 +30,10 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
         mark, row = _find_item(run, mark, report.item)
     if mark is None:
         return errors.TaskNotFound.of(run.execution_id, report.task, report.iteration, report.item)
-    if node.items and report.item is None and mark.items and report.outcome.state is not TaskState.CANCELLED:
-        return errors.TaskHasItems(execution_id=run.execution_id, task=node.name)
     if node.workflow:
         return _runs_workflow(run.execution_id, node, row)
+    if node.items and report.item is None and mark.items and report.outcome.state is not TaskState.CANCELLED:
+        return errors.TaskHasItems(execution_id=run.execution_id, task=node.name)
     verdict = weigh(run.header.state, mark, report.attempt, _same(mark, row, report))
     key = mark.key
     if verdict is Verdict.REPEATED:
@@ -125,7 +125,7 @@ def beat(
 
 
 def _runs_workflow(execution_id: str, node: Node, row: Any) -> errors.LazyEngineError:
-    child = row.child_id if row is not None and row.child_id else "of its own"
+    child = row.child_id if row is not None and row.child_id else "(one or several)"
     return errors.TaskRunsWorkflow(execution_id=execution_id, task=node.name, child=child)
 
 
