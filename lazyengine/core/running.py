@@ -207,10 +207,7 @@ class Running(Books):
             items = replace(items, begun=items.begun - 1, redo=tuple(sorted((*items.redo, mark.item))))
         run = self.save(replace(run, items=items))
         if run.state is TaskState.RUNNING:
-            try:
-                self.begin_item(node, run.key, mark.key)
-            except Refused as refused:
-                self.refuse(node, run, str(refused))
+            self.begin_item(node, run.key, mark.key)
 
     def end_item(self, mark: Mark, outcome: Outcome) -> None:
         """End an item and count it at its run."""

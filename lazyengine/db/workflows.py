@@ -144,6 +144,9 @@ def delete_workflow(connection: Connection, owner: str, namespace: str, name: st
     """Delete all revisions of a workflow, and definitions that nothing needs any more; False if there is none."""
     where = _named(owner, namespace, name)
     digests = connection.execute(select(_workflow.definition_digest).where(*where).distinct()).scalars().all()
+    for batch in batches(digests):  # whoever deletes the other workflows of a definition waits, and then sees to it
+        of_batch = select(_definition.digest).where(_definition.digest.in_(batch))
+        connection.execute(of_batch.order_by(_definition.digest).with_for_update())
     connection.execute(delete(t.workflow_tag).where(_tag.workflow_id.in_(select(_workflow.id).where(*where))))
     connection.execute(delete(t.workflow).where(*where))
     for batch in batches(digests):

@@ -19,8 +19,10 @@ OWN = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:\d+:\d+)?"), "an id"),
     (re.compile(r"20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "a time"),
     (re.compile(r"The action raised an exception \[action=Fail action, action_ex_id=an id, msg='(.*?)'\]"), r"\1"),
+    (re.compile(r'"(Failure caused by error in tasks: |Task \'[^\']*\' failed)([^"\\]|\\.)*"'), '"why it failed"'),
 )
-"""What is each engine's own: ids, times, and what its executor says around the words of a failed action."""
+"""What is each engine's own: ids, times, what its executor says around the words of a failed action, and what it says
+of a workflow that failed."""
 
 
 def canonical(value: Any) -> str:
