@@ -9,7 +9,14 @@ import pytest
 
 HERE = Path(__file__).parent
 METHODS = {
-    "executions": {"start_execution", "list_executions", "get_execution", "update_execution", "delete_execution"},
+    "executions": {
+        "start_execution",
+        "list_executions",
+        "get_execution",
+        "get_graph",
+        "update_execution",
+        "delete_execution",
+    },
     "tasks": {"list_tasks", "get_task", "complete_task", "complete_tasks"},
     "claims": {"claim_tasks"},
     "workflows": {
