@@ -15,6 +15,7 @@ METHODS = {
         "get_execution",
         "get_graph",
         "update_execution",
+        "rerun_task",
         "delete_execution",
     },
     "tasks": {"list_tasks", "get_task", "complete_task", "complete_tasks"},
