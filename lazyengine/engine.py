@@ -22,10 +22,11 @@ from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, Execut
 from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks
 from lazyengine.db.database import Database
-from lazyengine.db.lists import list_executions, list_tasks, read_task
+from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
 from lazyengine.db.statements import STEER
 from lazyengine.db.store import Store
 from lazyengine.nesting import Nesting, new_execution
+from lazyengine.pictures import MAX_EDGES, MAX_TASKS, Picture, picture
 from lazyengine.records import (
     Assignment,
     Claim,
@@ -243,6 +244,22 @@ class Engine(Workflows):
             if task is None:
                 raise errors.TaskNotFound.of(execution_id, name, iteration, item)
             return task
+
+        return self.database.snapshot(work)
+
+    def get_graph(self, owner: str, execution_id: str) -> Picture:
+        """Return the graph of an execution with the newest run of every task, as it stands at one moment.
+
+        :raises ExecutionNotFound: there is no such execution
+        :raises GraphTooLarge: it has more than `MAX_TASKS` tasks or `MAX_EDGES` edges
+        """
+
+        def work(store: Store) -> Picture:
+            graph_id, _ = _graph_of(store, owner, execution_id)
+            nodes, runs = read_graph(store.connection, execution_id, graph_id, MAX_TASKS + 1)
+            if len(nodes) > MAX_TASKS or sum(len(node.edges) for node in nodes) > MAX_EDGES:
+                raise errors.GraphTooLarge(execution_id=execution_id, max_tasks=MAX_TASKS, max_edges=MAX_EDGES)
+            return picture(nodes, runs)
 
         return self.database.snapshot(work)
 

@@ -58,7 +58,7 @@ class MethodNotAllowed(LazyEngineError):
 
 
 class NotAcceptable(LazyEngineError):
-    """Only application/json is served; send an Accept header that admits it, or none."""
+    """The answer would be {media_type}; send an Accept header that admits it, or none."""
 
     status = 406
     code = "request.not_acceptable"
@@ -170,6 +170,13 @@ class ExecutionNotFinished(LazyEngineError):
 
     status = 409
     code = "execution.not_finished"
+
+
+class GraphTooLarge(LazyEngineError):
+    """Execution {execution_id} has over {max_tasks} tasks or {max_edges} edges; list its tasks page by page instead."""
+
+    status = 409
+    code = "graph.too_large"
 
 
 # -- tasks ------------------------------------------------------------------------------------------------------------

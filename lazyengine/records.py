@@ -248,6 +248,19 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run of a task stands, in few words.
+
+    :param action: the action, or the workflow, that does its work; None is what the task names
+    """
+
+    state: TaskState = TaskState.PENDING
+    iteration: int = 1
+    action: str | None = None
+    items: Items | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A task that was handed out: all that whoever runs it has to know."""
 

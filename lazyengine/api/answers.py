@@ -2,7 +2,9 @@
 
 from lazyengine.api.document import Document, member, optional
 from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number, TextOrObject
+from lazyengine.core.graph import Command, On
 from lazyengine.core.state import ExecutionState, TaskState
+from lazyengine.pictures import GUARD_LENGTH
 
 EXECUTION_STATE = Choice.of(ExecutionState)
 TASK_STATE = Choice.of(TaskState)
@@ -156,6 +158,35 @@ class TaskList(Document):
 
     tasks = member([TaskSummary], source="entries")
     links = member([Link], "Has a link next unless this is the last page.")
+
+
+class GraphNode(Document):
+    """A task of a graph, with its newest run."""
+
+    name = member(WORDS)
+    join = member(COUNT, "How many of the tasks that lead here it waits for; null runs it for each.", nullable=True)
+    state = member(TASK_STATE)
+    iteration = member(COUNT, "The pass of a loop, from 1.")
+    action = member(WORDS, "What it does; null leaves it to the caller.", nullable=True)
+    workflow = member(WORDS, "The workflow that does its work.", nullable=True)
+    items = member(ItemCounts, "Of a with-items task that has begun.", nullable=True)
+
+
+class GraphEdge(Document):
+    """An entry of a clause of a task: what it leads to, a task or a command."""
+
+    source = member(WORDS, "A task.", name="from")
+    target = member(WORDS, "A task; null for a command.", name="to", nullable=True)
+    on = member(Choice.of(On), "The clause.")
+    guard = member(WORDS, f"Its condition, cut at {GUARD_LENGTH} characters.", nullable=True)
+    command = member(Choice.of(Command), "What it does instead of leading to a task.", nullable=True)
+
+
+class Graph(Document):
+    """The graph of an execution, in the order of the definition."""
+
+    nodes = member([GraphNode])
+    edges = member([GraphEdge])
 
 
 class ReportedTask(Document):

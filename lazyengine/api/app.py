@@ -9,6 +9,7 @@ import pecan
 from lazyengine.api import openapi
 from lazyengine.api.claims import Claims
 from lazyengine.api.executions import Executions
+from lazyengine.api.graphs import Graphs
 from lazyengine.api.middleware import App, access_log, authentication, body_limit, request_ids
 from lazyengine.api.operation import Operation, operations_of
 from lazyengine.api.problems import Problems
@@ -24,7 +25,7 @@ from lazyengine.settings import Settings
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-CONTROLLERS = (Executions, Tasks, Claims, Workflows, Service)
+CONTROLLERS = (Executions, Graphs, Tasks, Claims, Workflows, Service)
 
 
 def operations() -> list[Operation]:
@@ -47,6 +48,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     waiting = Waiting(settings.threads // 2)
     controllers = (
         Executions(engine, waiting),
+        Graphs(engine),
         Tasks(engine),
         Claims(engine, waiting),
         Workflows(engine),

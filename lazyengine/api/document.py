@@ -26,6 +26,7 @@ class member(wsme.types.wsattr):  # type: ignore[misc]  # noqa: N801  (it reads 
     :param default: what a request means that leaves it out
     :param source: dotted path of the attribute of the record that an answer shows here; the name itself if None
     :param always: an answer has this here, whatever the record
+    :param name: what it is called, where that is a word of Python; else it is called as the attribute
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class member(wsme.types.wsattr):  # type: ignore[misc]  # noqa: N801  (it reads 
         source: str | None = None,
         always: Any = NOTHING,
         max_items: int | None = None,
+        name: str | None = None,
     ) -> None:
-        super().__init__(datatype, mandatory=required, default=default)
+        super().__init__(datatype, mandatory=required, default=default, name=name)
         self.doc = doc
         self.nullable = nullable
         self.source = source

@@ -79,7 +79,8 @@ def errors_of(operation: Operation) -> set[type[LazyEngineError]]:
 def _description() -> str:
     everywhere = ", ".join(f"`{error.code}` ({error.status})" for error in EVERYWHERE)
     return (
-        "JSON in, JSON out. Unknown members and unknown query parameters are refused, never ignored. "
+        "JSON in, JSON out, but for the pictures of a graph. "
+        "Unknown members and unknown query parameters are refused, never ignored. "
         "Every response has X-Openstack-Request-Id. "
         "Errors are application/problem+json with a stable `code`; x-error-codes lists them. "
         f"A path or a method that is none of these gives {everywhere}."
@@ -155,6 +156,7 @@ def _successes(operation: Operation, schemas: dict[str, Schema]) -> Schema:
         response: Schema = {"description": meaning, "headers": HEADERS}
         if operation.answer is not None:
             response["content"] = {"application/json": {"schema": _schema(operation.answer, schemas)}}
+            response["content"] |= {text: {"schema": {"type": "string"}} for text in operation.texts.values()}
         if operation.method == "POST" and 201 in operation.statuses:
             location = {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}}
             response["headers"] = {**HEADERS, "Location": location}

@@ -4,7 +4,7 @@ The declaration is what the api-ref says, what the router looks up and what a re
 place for any of it.  The types hang on WSME's `FunctionDefinition`, as `wsme.signature` makes it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from lazyengine.api.request import Request
 from lazyengine.api.types import Misfit
 from lazyengine.api.writing import encode, writer
 from lazyengine.errors import LazyEngineError
+
+JSON = "application/json"
 
 ErrorClasses = tuple[type[LazyEngineError], ...]
 
@@ -71,21 +73,23 @@ class Operation:
     statuses: dict[int, str]
     errors: ErrorClasses
     open: bool
+    texts: Mapping[str, str]
 
     def serve(self, verb: Callable[..., Any], controller: Any, request: Request, segments: Sequence[str]) -> Response:
         """Read the request, call the verb, write the answer.
 
         :raises LazyEngineError: whatever is wrong; `lazyengine.api.problems` tells the caller
         """
-        request.check_accept()
         arguments = self._read_path(segments) if segments else {}
         if request.query:
             arguments |= read_query(request.query, self.parameters)
+        media_type = self.texts.get(arguments.get("format", ""), JSON)
+        request.check_accept(media_type)
         if self.body is None:
             request.refuse_body()
         else:
             arguments["body"] = read_document(self.body, request.document)
-        return self._answer(verb(controller, request, **arguments))
+        return self._answer(verb(controller, request, **arguments), media_type)
 
     def _read_path(self, texts: Sequence[str]) -> dict[str, Any]:
         arguments = {}
@@ -97,12 +101,15 @@ class Operation:
                 raise segment.absent({name: shown(text) for name, text in zip(names, texts, strict=True)}) from None
         return arguments
 
-    def _answer(self, result: Any) -> Response:
+    def _answer(self, result: Any, media_type: str) -> Response:
         answer = result if isinstance(result, Answer) else Answer(result, next(iter(self.statuses)))
         if self.answer is None:
             return Response(status=answer.status, headerlist=[], app_iter=[])
-        body = encode(writer(self.answer)(answer.record)).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *answer.headers]
+        if media_type == JSON:
+            body, content_type = encode(writer(self.answer)(answer.record)).encode(), JSON
+        else:
+            body, content_type = answer.record.encode(), f"{media_type}; charset=utf-8"
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *answer.headers]
         return Response(status=answer.status, headerlist=headers, app_iter=[body])
 
 
@@ -117,6 +124,7 @@ def operation(
     statuses: dict[int, str] | None = None,
     errors: ErrorClasses = (),
     open: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Make a method of a controller an operation of the API; its name is the operationId, its docstring the summary.
 
@@ -130,6 +138,8 @@ def operation(
     :param statuses: of success, each with what it means; the first is that of a plain record
     :param errors: what the verb may raise, beside what any request may meet
     :param open: needs no authentication
+    :param texts: formats that the parameter `format` may ask for in the place of JSON, and their media types; the
+        method returns a string then
     """
 
     def declare(verb: Callable[..., Any]) -> Callable[..., Response]:
@@ -145,6 +155,7 @@ def operation(
             statuses=statuses or {200: "Done."},
             errors=errors,
             open=open,
+            texts=texts or {},
         )
         define(verb, declared)
 

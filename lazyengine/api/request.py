@@ -73,25 +73,26 @@ class Request(pecan.Request):  # type: ignore[misc]
         if self.environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in self.environ:
             raise RequestInvalid(reason="This operation takes no body; send the request without one.")
 
-    def check_accept(self) -> None:
-        """:raises NotAcceptable: the `Accept` header leaves JSON out"""
+    def check_accept(self, media_type: str) -> None:
+        """:raises NotAcceptable: the `Accept` header leaves out what the answer would be"""
         accept = self.environ.get("HTTP_ACCEPT", "*/*")
-        if accept != "*/*" and accept != "application/json" and not _admits_json(accept):
-            raise NotAcceptable()
+        if accept != "*/*" and accept != media_type and not _admits(accept, media_type):
+            raise NotAcceptable(media_type=media_type)
 
 
 def _not_found() -> NoReturn:
     raise ResourceNotFound(path="this path, which is not percent-encoded UTF-8")
 
 
-def _admits_json(accept: str) -> bool:
-    """Tell whether an `Accept` header admits JSON: the most specific range that fits decides (RFC 9110, 12.5.1)."""
+def _admits(accept: str, media_type: str) -> bool:
+    """Tell whether an `Accept` header admits a type: the most specific range that fits decides (RFC 9110, 12.5.1)."""
     quality = {}
     for entry in accept.split(","):
         media_range, *parameters = (part.strip().lower() for part in entry.split(";"))
         weight = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
         quality[media_range] = weight.strip("0.") != ""
-    fitting = [quality[one] for one in ("application/json", "application/*", "*/*") if one in quality]
+    ranges = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    fitting = [quality[one] for one in ranges if one in quality]
     return fitting[0] if fitting else not accept.strip()
 
 

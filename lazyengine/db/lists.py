@@ -8,9 +8,9 @@ from sqlalchemy import Connection, and_, func, literal, not_, select, tuple_
 from lazyengine.core.graph import Node
 from lazyengine.core.state import WHOLE, Mark, TaskState
 from lazyengine.db import tables as t
-from lazyengine.db.rows import execution_of, mark_of, node_of, outcome_of, task_of
+from lazyengine.db.rows import execution_of, mark_of, node_of, outcome_of, summary_of, task_of
 from lazyengine.db.statements import LARGE_MARK
-from lazyengine.records import Execution, ExecutionQuery, Page, RunData, Task, TaskQuery
+from lazyengine.records import Execution, ExecutionQuery, Page, RunData, RunSummary, Task, TaskQuery
 
 COMPARE = {
     "gt": operator.gt,
@@ -76,6 +76,30 @@ def _listed(execution_id: str, row: Any) -> Task:
     reached = row.state is not None
     mark = mark_of(row) if reached else Mark(node.id)
     return task_of(execution_id, node, mark, row if reached else None, with_input=False)
+
+
+def read_graph(
+    connection: Connection, execution_id: str, graph_id: int, limit: int
+) -> tuple[list[Node], dict[int, RunSummary]]:
+    """Return the first `limit` nodes of a graph, and by node the newest run that an execution has of it.
+
+    Cost: one statement for the nodes and one for the runs, which looks up one key of `mark` for each node.
+    """
+    node, mark, other = t.node.c, t.mark.c, t.mark.alias("other")
+    plan = select(t.node).where(node.graph_id == graph_id).order_by(node.id).limit(limit)
+    nodes = [node_of(row) for row in connection.execute(plan)]
+    newest = (
+        select(other.c.iteration)
+        .where(other.c.execution_id == execution_id, other.c.node_id == node.id, other.c.item == WHOLE)
+        .order_by(other.c.iteration.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    run = (mark.execution_id == execution_id, mark.node_id == node.id, mark.iteration == newest, mark.item == WHOLE)
+    columns = (mark.node_id, mark.state, mark.iteration, mark.action, mark.item_counts)
+    statement = select(*columns).select_from(t.node.join(t.mark, and_(*run)))
+    rows = connection.execute(statement.where(node.graph_id == graph_id, node.id < limit))
+    return nodes, {row.node_id: summary_of(row) for row in rows}
 
 
 def read_task(

@@ -23,7 +23,7 @@ from lazyengine.core.state import (
     Outcome,
     TaskState,
 )
-from lazyengine.records import Execution, Identity, Parent, RunData, Task
+from lazyengine.records import Execution, Identity, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
 GRAPH = {field.name for field in fields(Graph)}
@@ -223,6 +223,11 @@ def mark_of(row: Row[Any]) -> Mark:
         finished_at=row.finished_at,
         finished_event=row.finished_event,
     )
+
+
+def summary_of(row: Any) -> RunSummary:
+    items = _items(*row.item_counts) if row.item_counts else None
+    return RunSummary(TaskState(row.state), row.iteration, row.action, items)
 
 
 def _items(*counts: Any) -> Items:

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lazyengine import records
+from lazyengine.core.graph import Node
 from lazyengine.core.state import ExecutionState, Failure, TaskState
 from lazyengine.errors import Fault
+from lazyengine.pictures import picture
 
 ID = "6a0a707c-45ef-4758-b533-e55adddba8ce"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -68,6 +70,7 @@ class Asked:
             "delete_execution": None,
             "list_tasks": records.Page((TASK,), more=False),
             "get_task": TASK,
+            "get_graph": picture((Node(0, "build"),)),
             "complete_task": REPORTED,
             "complete_tasks": (STATUS, ()),
             "heartbeat": REPORTED,
