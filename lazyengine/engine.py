@@ -46,7 +46,7 @@ from lazyengine.records import (
 )
 from lazyengine.reports import beat, report_outcome
 from lazyengine.reruns import run_again
-from lazyengine.resolution import BEHIND, FOLLOWS, Resolution, needs_carrying_on
+from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
 from lazyengine.workflows import Workflows, add_graphs
 
@@ -344,7 +344,7 @@ class Engine(Workflows):
             run = nest.find(execution_id)
             if run is None:
                 return [], None
-            if needs_carrying_on(run.header):
+            if run.header.carries_on:
                 run.unfold()
                 nest.close(run)
             return nest.store.notes(execution_id, STEER), FOLLOWS.get(run.header.state)

@@ -201,7 +201,7 @@ class Resolution:
     def save(self) -> ExecutionStatus:
         """Write everything that was decided, and return how the execution stands."""
         if self.header == self.before:
-            self.leaves_work = needs_carrying_on(self.header)
+            self.leaves_work = self.header.carries_on
             was_over = self.header.state in FINAL_EXECUTION_STATES
             return self._status(self.store.output(self.execution_id) if was_over else None)
         over = self.header.state in FINAL_EXECUTION_STATES and self._came_to_an_end()
@@ -229,16 +229,16 @@ class Resolution:
 
     def _note_work(self) -> None:
         """Put down in the outbox what is to be done after this transaction."""
-        if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
+        if self.header.carries_on and not self.before.carries_on:
             self.store.note(self.execution_id, CARRY_ON, self.now)
-        elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
+        elif self.before.carries_on and not self.header.carries_on:
             self.store.clear_notes(self.store.notes(self.execution_id, CARRY_ON))
         wish = FOLLOWS.get(self.header.state)
         leads = wish is not None and wish is not FOLLOWS.get(self.before.state)
         steers = leads and self.store.has_child_in(self.execution_id, BEHIND[wish])  # type: ignore[index]
         if steers:
             self.store.note(self.execution_id, STEER, self.now)
-        self.leaves_work = steers or needs_carrying_on(self.header)
+        self.leaves_work = steers or self.header.carries_on
 
     def _status(self, output: Any) -> ExecutionStatus:
         return ExecutionStatus(self.execution_id, self.header.state, output)
@@ -302,8 +302,3 @@ class Resolution:
 def _is_work(node: Node, item: int | None) -> bool:
     """Tell whether somebody has to work on a run or an item: not where its items, or an execution, do."""
     return not node.workflow and (item is not None or not node.items)
-
-
-def needs_carrying_on(header: Header) -> bool:
-    """Tell whether work is left that no caller has to ask for."""
-    return header.backlog > 0 and header.state is ExecutionState.RUNNING
