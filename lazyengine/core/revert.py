@@ -75,7 +75,6 @@ class Reverting(Telling):
     def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
         mark = self.mark((node.id, iteration))
         if self.broken:
-            self.hold(mark, Intent.RUN)
             return
         try:
             depth = self.objection(node) if mark.state is TaskState.PENDING else None
@@ -191,7 +190,6 @@ class Reverting(Telling):
 
     def open_region(self, controller: Node, strategy: Strategy | None) -> None:
         marks = [self.mark(key) for key in self.region(controller)]
-        self.reverted -= sum(mark.strategy is Strategy.REVERT for mark in marks)
         self.reverted += strategy is Strategy.REVERT
         undoable = {mark.node: mark for mark in map(self.call_off, marks) if is_undoable(mark)}
         ahead = {id: self.ahead(mark, undoable.keys()) for id, mark in undoable.items()}
@@ -214,8 +212,11 @@ class Reverting(Telling):
         return sorted(key for key in known if controller.id <= key[0] <= controller.region)
 
     def call_off(self, mark: Mark) -> Mark:
-        """Take out of the backlog what is not to begin or to be told any more."""
-        return mark if mark.intent in (None, Intent.REVERT) else self.release(mark)
+        """Let a mark not begin or tell anything any more, nor its own region have been opened."""
+        if mark.intent not in (None, Intent.REVERT):
+            mark = self.release(mark)
+        self.reverted -= mark.strategy is Strategy.REVERT
+        return self.save(replace(mark, strategy=None)) if mark.strategy else mark
 
     def ahead(self, mark: Mark, undoable: Container[int]) -> list[int]:
         """List which of those that a node has led to have to be undone before it."""
@@ -225,11 +226,8 @@ class Reverting(Telling):
     # -- a region is undone -------------------------------------------------------------------------------------------
 
     def act(self, mark: Mark, intent: Intent) -> None:
-        node = self.nodes[mark.node]
         if intent is Intent.REVERT:
-            self.undo(node, mark.key)
-        elif intent is Intent.RUN and node.controllers:
-            self.start(node, mark.iteration)
+            self.undo(self.nodes[mark.node], mark.key)
         else:
             super().act(mark, intent)
 
@@ -298,7 +296,6 @@ class Reverting(Telling):
     def make_new(self, mark: Mark) -> None:
         """Let a node be as if nothing had happened to it, but for the number of its attempts."""
         self.ignored -= mark.state is TaskState.IGNORE
-        self.reverted -= mark.strategy is Strategy.REVERT
         if mark.state is not TaskState.PENDING:
             mark = self.renew(mark)
             self.host.reopen(self.nodes[mark.node], mark.key, False)

@@ -1,8 +1,8 @@
 """The core against TaskFlow's serial engine: the same random flows come to the same end.
 
 The core is given the order in which TaskFlow's atoms end, one after the other; at each step the atom that ends there
-has to be under way here too, so not only the end is compared but every step.  That order is TaskFlow's own, or any order
-in which what it has handed out may end.  What is not compared, and why:
+has to be under way here too, so not only the end is compared but every step.  That order is TaskFlow's own, or any
+order in which what it has handed out may end.  What is not compared, and why:
 
 * TaskFlow's own order hands out what it has worked out to be next even when an atom that ended in the same round has
   failed: then it reverts tasks that it has not executed.  It does so only when several atoms end in one round, so the
