@@ -10,7 +10,9 @@ from lazyengine.core import resolve
 from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.host import Refused
+from lazyengine.core.resolve import OF_REGIONS
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
     INFO_LENGTH,
     Event,
@@ -61,6 +63,7 @@ class Resolution:
         self.store, self.identity, self.execution_id = store, identity, identity.id
         self.before = self.header = header
         self.now, self.budget, self.flow, self.nest = now, budget, flow, nest
+        self.flow.known = lambda: self.marks
         self.leaves_work = self._is_nesting = False
         self.nodes: dict[int, Node] = {}
         self.marks: dict[Key, Mark] = {}
@@ -89,9 +92,19 @@ class Resolution:
         self.load_nodes((token.to for token in wave), ahead)
         first_runs = {one.to for one in wave if one.live and not one.again and not self.nodes[one.to].counts}
         self.load_marks(token.to for token in wave if token.to not in first_runs)
+        for token in wave:
+            if token.errand in OF_REGIONS:
+                self.load_region(self.nodes[token.to])
         loops = {loop for token in wave if (loop := self.nodes[token.to].loop) is not None}
         if loops:
             self.load_loops(wave, loops)
+
+    def load_region(self, controller: Node) -> None:
+        """Make known what has happened in a region, and its last node."""
+        assert controller.region is not None
+        self.marks = self.store.region(self.execution_id, controller.id, controller.region) | self.marks
+        within = {key[0] for key in self.marks if controller.id <= key[0] <= controller.region}
+        self.load_nodes(within | {controller.region})
 
     def load_loops(self, wave: Iterable[Token], loops: set[int]) -> None:
         """Make the first nodes of loops known, what a look at them needs, and the runs that wait at their joins."""
@@ -277,13 +290,13 @@ class Resolution:
         else:
             at = number - self.before.events - 1  # rows are numbered without gaps
             same = takewhile(lambda event: event.generation == self.events[at].generation, self.events[at:])
-            handed_out = [event for event in same if event.state == TaskState.RUNNING and event.node is not None]
-            keys = [(event.node, event.iteration, event.item, event.attempt) for event in handed_out]
+            handed_out = [event for event in same if event.state in ATTEMPTED_TASK_STATES and event.node is not None]
+            keys = [(one.node, one.iteration, one.item, one.attempt, one.state) for one in handed_out]
         self.load_nodes(node for node, *_ in keys)
         wanted = [key for key in keys if _is_work(self.nodes[key[0]], key[2])]
         return tuple(self._assignment(self.nodes[node], *rest) for node, *rest in wanted)
 
-    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int) -> Assignment:
+    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int, state: str) -> Assignment:
         key: Key = (node.id, iteration) if item is None else (node.id, iteration, item)
         action, target = self.flow.who_of(node, key)
         return Assignment(
@@ -296,6 +309,7 @@ class Resolution:
             target=target,
             input=self.flow.input_of(node, key),
             traceparent=self.identity.traceparent,
+            reverts=state == TaskState.REVERTING,
         )
 
 

@@ -32,12 +32,14 @@ class CompiledFlow:
 
     :param atoms: tasks and retry controllers by node
     :param questions: what to ask at which link
+    :param providers: by what they provide: the nodes of those that do, by their names
     """
 
     graph: Graph
     nodes: tuple[Node, ...]
     atoms: Mapping[int, Atom]
     questions: Mapping[Link, Question]
+    providers: Mapping[str, Mapping[str, int]]
     compilation: compiler.Compilation
 
 
@@ -95,8 +97,12 @@ class _Layout:
             for source, target, data in self.links.edges(data=True)
             if data.get(LINK_DECIDER)
         }
+        providers: dict[str, dict[str, int]] = {}
+        for id, atom in atoms.items():
+            for name in atom.save_as:
+                providers.setdefault(name, {})[atom.name] = id
         graph = Graph(self.items[0].name, (0,), len(nodes), {}, ())
-        return CompiledFlow(graph, nodes, atoms, questions, self.compilation)
+        return CompiledFlow(graph, nodes, atoms, questions, providers, self.compilation)
 
     def node(self, id: int, item: Any) -> Node:
         kind = KINDS.get(self.kind(item), Kind.GATE)

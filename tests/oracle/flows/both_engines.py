@@ -75,6 +75,7 @@ class TaskFlowRun:
 
     :param order: which of those under way ends next, or None for TaskFlow's own order
     :param suspend_at: how many atoms end before it is suspended
+    :param retries_first: let controllers end before any task does
     :ivar ended: the names of atoms in the order in which they ended; None where it was suspended
     :ivar stalls: how often it stopped by itself although there was more to do
     :ivar executed: the atoms that were executed and not reverted since
@@ -85,6 +86,7 @@ class TaskFlowRun:
     calls: Calls
     order: random.Random | None = None
     suspend_at: int | None = None
+    retries_first: bool = False
     ended: list[str | None] = field(default_factory=list)
     stalls: int = 0
     executed: set[str] = field(default_factory=set)
@@ -110,7 +112,8 @@ class TaskFlowRun:
                 return self.ending()
 
     def wait(self, futures: set[Any], timeout: float) -> tuple[set[Any], set[Any]]:
-        chosen = self.order.choice(sorted(futures, key=lambda future: future.atom.name))
+        done = [future for future in futures if future.done()] if self.retries_first else []
+        chosen = self.order.choice(sorted(done or futures, key=lambda future: future.atom.name))
         if isinstance(chosen, LazyFuture) and not chosen.done():
             chosen.set_result(chosen.call())
         return {chosen}, futures - {chosen}

@@ -88,10 +88,11 @@ class RandomFlow:
     """The flow of a seed; each build has atoms of its own, which count in `calls`.
 
     :param raising: whether deciders and controllers may raise when they are asked
+    :param failing: whether controllers may fail as they are executed
     """
 
-    def __init__(self, seed: int, raising: bool = False) -> None:
-        self.seed, self.raising = seed, raising
+    def __init__(self, seed: int, raising: bool = False, failing: bool = True) -> None:
+        self.seed, self.raising, self.failing = seed, raising, failing
 
     def build(self) -> tuple[Flow, Calls]:
         self.random = random.Random(self.seed)
@@ -154,6 +155,6 @@ class RandomFlow:
             )
         )()
         made.calls = self.calls
-        made.fails = self.random.choice(FAILS[:6]) if self.random.random() < 0.2 else ()
+        made.fails = self.random.choice(FAILS[:6]) if self.failing and self.random.random() < 0.2 else ()
         made.revert_fails = self.revert_fails()
         return made

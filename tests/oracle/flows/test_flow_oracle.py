@@ -7,6 +7,9 @@ order in which what it has handed out may end.  What is not compared, and why:
 * TaskFlow's own order hands out what it has worked out to be next even when an atom that ended in the same round has
   failed: then it reverts tasks that it has not executed.  It does so only when several atoms end in one round, so the
   order of the round decides.
+* In the same way what is next is not handed out when another atom of the round breaks the flow.
+* TaskFlow asks deciders while it is suspended, the core when it goes on; so when a region is reverted meanwhile,
+  TaskFlow has ignored, or failed at, what the core never came to ask about: 3 of 3000 flows that were suspended.
 * TaskFlow sometimes stops as SUSPENDED although nobody asked it to: what a decider passes over is looked at before what
   leads to it, or it looks back no further than an ignored controller.  It is run again then, and goes on.
 """
