@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from taskflow.atom import Atom
-from taskflow.engines.action_engine.scopes import ScopeWalker
 from taskflow.flow import Flow
 from taskflow.retry import History
 from taskflow.types.failure import Failure as TaskFlowFailure
@@ -153,16 +151,14 @@ class FlowData(DataFlow):
             elif name in given:
                 found[argument] = given[name]
             elif name in self.compiled.providers:
-                found[argument] = self._provided_to(atom, name)
+                found[argument] = self._provided_to(id, name)
             elif argument not in optional:
                 raise Refused(f"nobody provides '{name}'")
         return found
 
-    def _provided_to(self, atom: Atom, name: str) -> Any:
+    def _provided_to(self, consumer: int, name: str) -> Any:
         """Look a name up in the scopes of an atom, the nearest first."""
-        providers = self.compiled.providers[name]
-        for scope in ScopeWalker(self.compiled.compilation, atom):
-            ids = [providers[one.name] for one in scope if one.name in providers]
+        for ids in self.compiled.scopes.visible(consumer, self.compiled.providers[name]):
             found = [id for id in ids if self.state_of(id) is not TaskState.IGNORE]
             if any(self.state_of(id) not in WITH_RESULTS for id in found):
                 raise Refused(f"what provides '{name}' has no result")

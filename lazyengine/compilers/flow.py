@@ -17,6 +17,7 @@ from taskflow.atom import Atom
 from taskflow.engines.action_engine import compiler
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
 
+from lazyengine.compilers.scopes import Scopes
 from lazyengine.core.graph import Decider, Depth, Edge, Graph, Kind, Node, On
 
 Link = tuple[int, int]
@@ -32,15 +33,16 @@ class CompiledFlow:
 
     :param atoms: tasks and retry controllers by node
     :param questions: what to ask at which link
-    :param providers: by what they provide: the nodes of those that do, by their names
+    :param providers: the nodes that provide a name
+    :param scopes: what of that is visible where
     """
 
     graph: Graph
     nodes: tuple[Node, ...]
     atoms: Mapping[int, Atom]
     questions: Mapping[Link, Question]
-    providers: Mapping[str, Mapping[str, int]]
-    compilation: compiler.Compilation
+    providers: Mapping[str, tuple[int, ...]]
+    scopes: Scopes
 
 
 def compile_flow(flow: Flow | Atom) -> CompiledFlow:
@@ -61,6 +63,7 @@ class _Layout:
         exits = {node.flow: node for node in self.links if self.kind(node) == compiler.FLOW_END}
         self.controllers: dict[int, tuple[int, ...]] = {}
         self.regions: dict[int, int] = {}
+        self.above: dict[int, int] = {}
         self.items: list[Any] = []
         self.lay_out(compilation.hierarchy, exits)
         self.ids = {item: id for id, item in enumerate(self.items)}
@@ -74,6 +77,7 @@ class _Layout:
         if place.metadata["kind"] == compiler.FLOW:
             within = controllers if place.item.retry is None else (first + 1, *controllers)
             for below in place:
+                self.above[len(self.items)] = first
                 is_retry = below.metadata["kind"] == compiler.RETRY
                 self.lay_out(below, exits, controllers if is_retry else within)
             last = self.add(exits[place.item], within)
@@ -97,12 +101,12 @@ class _Layout:
             for source, target, data in self.links.edges(data=True)
             if data.get(LINK_DECIDER)
         }
-        providers: dict[str, dict[str, int]] = {}
+        providers: dict[str, tuple[int, ...]] = {}
         for id, atom in atoms.items():
             for name in atom.save_as:
-                providers.setdefault(name, {})[atom.name] = id
+                providers[name] = (*providers.get(name, ()), id)
         graph = Graph(self.items[0].name, (0,), len(nodes), {}, ())
-        return CompiledFlow(graph, nodes, atoms, questions, providers, self.compilation)
+        return CompiledFlow(graph, nodes, atoms, questions, providers, Scopes(self.items, self.above))
 
     def node(self, id: int, item: Any) -> Node:
         kind = KINDS.get(self.kind(item), Kind.GATE)

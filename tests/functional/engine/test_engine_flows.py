@@ -74,7 +74,7 @@ def processes(database, settings, clock: Clock) -> Callable[..., Processes]:
 
 
 def test_arguments_are_bound_as_in_taskflow(processes):
-    """What is injected comes first, then what the flow was given, then what ran before; a default stays with the task."""
+    """What is injected comes first, then what the flow was given, then what ran before; defaults stay with tasks."""
 
     def factory() -> Flow:
         return linear_flow.Flow("f").add(

@@ -18,7 +18,10 @@ import random
 from collections import Counter
 
 import pytest
+from taskflow.engines.action_engine.compiler import PatternCompiler
+from taskflow.engines.action_engine.scopes import ScopeWalker
 
+from lazyengine.compilers.flow import compile_flow
 from tests.oracle.flows.both_engines import CoreRun, TaskFlowRun
 from tests.oracle.flows.random_flows import RandomFlow
 
@@ -57,3 +60,14 @@ def test_in_random_orders(raising):
 def test_suspended_on_the_way():
     seeds = range(2000, 2000 + SEEDS)
     check(Counter(compare(seed, random.Random(seed), suspend_at=seed % 12) for seed in seeds))
+
+
+def test_what_is_visible_where():
+    """For every atom, all that others provide, scope by scope in TaskFlow's order."""
+    for seed in range(SEEDS):
+        flow, _ = RandomFlow(seed).build()
+        compiled, compilation = compile_flow(flow), PatternCompiler(flow).compile()
+        for id, atom in compiled.atoms.items():
+            ours = compiled.scopes.visible(id, compiled.atoms.keys() - {id})
+            theirs = [scope for scope in ScopeWalker(compilation, atom) if scope]
+            assert [[compiled.atoms[one] for one in scope] for scope in ours] == theirs, f"seed {seed}, {atom.name}"
