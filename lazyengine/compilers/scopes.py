@@ -27,7 +27,7 @@ class Scopes:
         scopes: dict[int, list[int]] = {}
         for candidate in sorted(candidates, reverse=True):
             place = self._meet(candidate, atom)
-            if place is not None and self._precedes(*place):
+            if self._precedes(*place):
                 scopes.setdefault(place[0], []).append(candidate)
         return [scopes[flow] for flow in sorted(scopes, reverse=True)]
 
@@ -37,14 +37,10 @@ class Scopes:
             path.append(self.above[path[-1]])
         return path
 
-    def _meet(self, one: int, other: int) -> tuple[int, int, int] | None:
+    def _meet(self, one: int, other: int) -> tuple[int, int, int]:
         """Return the innermost flow that both are in, and the members of it that each of them is, or is in."""
-        path, other_path = self._path(one), self._path(other)
-        places = {flow: member for member, flow in pairwise(path)}
-        for member, flow in pairwise(other_path):
-            if flow in places:
-                return flow, places[flow], member
-        return None
+        members = {flow: member for member, flow in pairwise(self._path(one))}
+        return next((flow, members[flow], member) for member, flow in pairwise(self._path(other)) if flow in members)
 
     def _precedes(self, flow: int, one: int, other: int) -> bool:
         """Tell whether one member of a flow always runs before another."""

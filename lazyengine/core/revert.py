@@ -189,6 +189,10 @@ class Reverting(Telling):
             self.later(failed, Intent.REVERT)  # the region that is open already counts with it
 
     def open_region(self, controller: Node, strategy: Strategy | None) -> None:
+        """Work out what has to be undone in a region, and in which order, and begin with what nothing holds up.
+
+        Cost: what has happened in the region, and its out-edges.
+        """
         marks = [self.mark(key) for key in self.region(controller)]
         self.reverted += strategy is Strategy.REVERT
         undoable = {mark.node: mark for mark in map(self.call_off, marks) if is_undoable(mark)}

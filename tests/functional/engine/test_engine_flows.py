@@ -134,6 +134,47 @@ def test_what_cannot_be_bound_fails_the_flow(processes):
     assert "nobody provides 'left'" in run.new().get_execution(OWNER, run.id).info
 
 
+@pytest.mark.parametrize(
+    ("result", "answer", "reason"),
+    [
+        ([1], True, "nobody that runs before provides 'two'"),
+        ([1, 2], False, "nobody that runs before provides 'two'"),
+        ([1, 2], None, "TypeError"),
+    ],
+    ids=["too short", "ignored", "a decider that raises"],
+)
+def test_what_an_atom_has_not_left_cannot_be_bound(processes, result, answer, reason):
+    """A result without that part; an atom that was ignored; and a decider that does not get so far."""
+
+    def factory() -> Flow:
+        flow, first, second = graph_flow.Flow("f"), Work("z"), Work("a", provides=("one", "two"))
+        flow.add(first, second, Two("b", rebind={"left": "two", "right": "two"}))
+        decide = (lambda history: answer) if answer is not None else len
+        flow.link(first, second, decider=decide, decider_depth="ATOM")
+        return flow
+
+    run = processes(factory).start().complete("z")
+    if answer:
+        run.complete("a", result)
+    assert run.state is ExecutionState.FAILURE
+    assert reason in run.new().get_execution(OWNER, run.id).info
+
+
+def test_a_controller_that_raises_is_a_failure(processes):
+    """One that has nothing left to try, and one that is in a flow that runs again forgets what it had tried."""
+
+    def factory() -> Flow:
+        inner = linear_flow.Flow("g", retry.ForEach([1], "s")).add(Work("a"))
+        return linear_flow.Flow("f", retry.Times(2, "r")).add(inner)
+
+    run = processes(factory).start().complete("a", failure="no").complete("a")
+    assert run.under_way == "a", "the outer controller wanted another attempt, so the inner one tries its value again"
+    run.complete("a", failure="no").complete("a")
+    assert run.state is ExecutionState.REVERTED
+    run = processes(lambda: linear_flow.Flow("f", retry.ForEach([], "r")).add(Work("a"))).start()
+    assert (run.state, run.state_of("r")) == (ExecutionState.REVERTED, TaskState.REVERTED)
+
+
 def test_a_process_that_does_not_know_the_flow(processes, database, settings):
     run = processes(lambda: linear_flow.Flow("f").add(Work("a"))).start()
     stranger = Engine(database, settings)
