@@ -7,7 +7,7 @@ join sees: the runs that chose it).
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,8 @@ class DataFlow(Host):
     :param has_data: whether anything in the graph publishes, so that runs have contexts at all
 
     `calls` are runs and items that have begun and whose work is a workflow that is still to be started; `children` are
-    the executions that were.
+    the executions that were; `attempts` are what those of retry controllers came to; `known` gives the marks that the
+    transaction has seen, as it left them so far.
     """
 
     def __init__(self, store: Store, execution_id: str, has_data: bool, evaluator: Evaluator) -> None:
@@ -58,6 +59,8 @@ class DataFlow(Host):
         self.ended: dict[Key, tuple[Node, Mark]] = {}
         self.calls: deque[tuple[Node, Key]] = deque()
         self.children: dict[Key, str] = {}
+        self.attempts: dict[Key, list[Any]] = {}
+        self.known: Callable[[], Mapping[Key, Mark]] = dict
         self._final: Context | None = None
         self._final_changed = False
         self._last: dict[Key, bool] = {}
@@ -370,7 +373,7 @@ class DataFlow(Host):
             columns["final_context"] = context_to_json(self._final)
         if columns:
             data.save_execution_data(self.store.connection, self.execution_id, **columns)
-        keys = {*self.contexts, *self.inputs, *self.published, *self.children}
+        keys = {*self.contexts, *self.inputs, *self.published, *self.children, *self.attempts}
         return {
             key: RunData(
                 self.contexts.get(key),
@@ -379,6 +382,7 @@ class DataFlow(Host):
                 self.actions.get(key),
                 self.targets.get(key),
                 self.children.get(key),
+                self.attempts.get(key),
             )
             for key in keys
         }

@@ -47,9 +47,9 @@ from lazyengine.records import (
 )
 from lazyengine.reports import beat, report_outcome
 from lazyengine.reruns import run_again
-from lazyengine.resolution import BEHIND, FOLLOWS, Resolution, needs_carrying_on
+from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
-from lazyengine.workflows import Workflows, add_graphs
+from lazyengine.workflows import FlowSource, Workflows, add_graphs
 
 T = TypeVar("T")
 
@@ -77,9 +77,10 @@ class Engine(Workflows):
     """
 
     def __init__(
-        self, database: Database, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
-        self.database, self.settings, self.clock = database, settings, clock
+        self, database: Database, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        flows: FlowSource | None = None,
+    ) -> None:  # fmt: skip
+        self.database, self.settings, self.clock, self.flows = database, settings, clock, flows
         self.evaluator = Evaluator(settings)
 
     # -- executions ---------------------------------------------------------------------------------------------------
@@ -125,6 +126,33 @@ class Engine(Workflows):
         if went_on:
             return Started(self.get_execution(owner, execution_id), started.scheduled, started.created)
         return started
+
+    def start_flow(self, owner: str, name: str, input: dict[str, Any]) -> Started:
+        """Start an execution of a TaskFlow flow that this engine knows.
+
+        :param input: what its atoms require and none of them provides, by name
+        :raises WorkflowNotFound: it knows no such flow
+        """
+        if self.flows is None or name not in self.flows:
+            raise errors.WorkflowNotFound.flow(name)
+        digest, graph, nodes = self.flows.graph(name)
+        execution_id = str(uuid.uuid4())
+
+        def work(nest: Nesting) -> Started:
+            found = nest.store.find_graph(digest)
+            graph_id = found[0] if found else nest.store.add_graph(digest, graph, nodes)
+            execution = new_execution(execution_id, graph, digest, nest.now, {}, {})
+            identity = Identity(
+                execution_id, owner, graph_id, graph.workflow, digest, "", {},
+                parent=None, root_id=execution_id, depth=0, has_data=False, traceparent=None, flow=name,
+            )  # fmt: skip
+            run = nest.start(identity, graph, replace(execution, input=input))
+            nest.close(run)
+            created = nest.store.execution(owner, execution_id)
+            assert created is not None
+            return Started(created, run.handed_out_after(1), created=True)
+
+        return self._transact(owner, work)[0]
 
     def _started_before(self, nest: Nesting, start: Start, execution_id: str, digest: str) -> Started:
         if digest != start.digest:
@@ -361,7 +389,7 @@ class Engine(Workflows):
             run = nest.find(execution_id)
             if run is None:
                 return [], None
-            if needs_carrying_on(run.header):
+            if run.header.carries_on:
                 run.unfold()
                 nest.close(run)
             return nest.store.notes(execution_id, STEER), FOLLOWS.get(run.header.state)
@@ -432,7 +460,7 @@ class Engine(Workflows):
 
     def _in_transaction(self, owner: str, work: Callable[[Nesting], T]) -> tuple[T, list[str]]:
         def in_one(store: Store) -> tuple[T, list[str]]:
-            nest = Nesting(store, owner, self.settings, self.evaluator, self.clock)
+            nest = Nesting(store, owner, self.settings, self.evaluator, self.clock, self.flows)
             return work(nest), nest.left
 
         return self.database.transaction(in_one)

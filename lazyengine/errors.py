@@ -119,6 +119,10 @@ class WorkflowNotFound(LazyEngineError):
         place = f" in namespace '{namespace}'" if namespace else ""
         return cls(workflow=workflow, where=f"is stored{which}{place}; GET /workflows lists those there are")
 
+    @classmethod
+    def flow(cls, workflow: str) -> "WorkflowNotFound":
+        return cls(workflow=workflow, where="is among the flows that this process knows")
+
 
 class WorkflowExists(LazyEngineError):
     """A workflow '{workflow}' is stored already with another definition; PUT /workflows makes a new revision of it."""

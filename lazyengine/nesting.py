@@ -41,7 +41,7 @@ from lazyengine.records import Execution, ExecutionStatus, Identity, Parent
 from lazyengine.reruns import take_back
 from lazyengine.resolution import STOPPED, Resolution
 from lazyengine.settings import Settings
-from lazyengine.workflows import find_nested
+from lazyengine.workflows import FlowSource, find_nested
 
 DEEPEST_NEST = 50
 """Executions above one at most: a workflow may name itself."""
@@ -57,9 +57,10 @@ class Nesting:
     """
 
     def __init__(
-        self, store: Store, owner: str, settings: Settings, evaluator: Evaluator, clock: Callable[[], datetime]
-    ) -> None:
-        self.store, self.owner, self.settings, self.evaluator = store, owner, settings, evaluator
+        self, store: Store, owner: str, settings: Settings, evaluator: Evaluator, clock: Callable[[], datetime],
+        flows: FlowSource | None = None,
+    ) -> None:  # fmt: skip
+        self.store, self.owner, self.settings, self.evaluator, self.flows = store, owner, settings, evaluator, flows
         self.now = clock()
         self.left: list[str] = []
 
@@ -80,7 +81,12 @@ class Nesting:
 
     def _resolution(self, identity: Identity, header: Header) -> Resolution:
         budget = self.settings.steps_per_transaction
-        flow = DataFlow(self.store, identity.id, identity.has_data, self.evaluator)
+        if identity.flow is None:
+            flow = DataFlow(self.store, identity.id, identity.has_data, self.evaluator)
+        elif self.flows is not None and identity.flow in self.flows:
+            flow = self.flows.host(self.store, identity, self.evaluator)
+        else:
+            raise errors.WorkflowNotFound.flow(identity.flow)
         flow.most_iterations = self.settings.max_iterations
         return Resolution(self.store, identity, header, self.now, budget, flow, self._start_child)
 

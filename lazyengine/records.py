@@ -134,8 +134,8 @@ class WorkflowQuery:
 class RunData:
     """What the data flow leaves at a run or an item.
 
-    It is what it sees, its input, action and target where these had expressions, what it published, and the execution
-    that does its work.
+    It is what it sees, its input, action and target where these had expressions, what it published, the execution that
+    does its work, and of a retry controller what its attempts came to.
     """
 
     context: Context | None = None
@@ -144,6 +144,7 @@ class RunData:
     action: str | None = None
     target: str | None = None
     child_id: str | None = None
+    attempts: list[Any] | None = None
 
 
 # -- answered ---------------------------------------------------------------------------------------------------------
@@ -201,6 +202,7 @@ class Identity:
     :param root_id: the execution at the top, itself if it has no parent
     :param depth: how many executions are above it
     :param has_data: its runs have contexts
+    :param flow: the TaskFlow flow that it runs, by the name that the engine knows it under
     """
 
     id: str
@@ -215,6 +217,7 @@ class Identity:
     depth: int
     has_data: bool
     traceparent: str | None
+    flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,7 @@ class Assignment:
     deadline_at: datetime | None = None
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
+    reverts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,11 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     verdict = weigh(run.header.state, mark, report.attempt, _same(mark, row, report))
     key = mark.key
     if verdict is Verdict.REPEATED:
-        return _answer(run, node, mark, row, report, replayed=True)
+        return _answer(run, node, mark, row, report, mark.finished_event, replayed=True)
     if verdict is Verdict.ACCEPTED:
-        run.follow(resolve.complete(run.slice(), key, report.outcome, run.now, run.flow))
-        return _answer(run, node, run.marks[key], row, report, replayed=False)
+        decision = resolve.complete(run.slice(), key, report.outcome, run.now, run.flow)
+        run.follow(decision)
+        return _answer(run, node, run.marks[key], row, report, decision.marks[key].finished_event, replayed=False)
     meant = replace(mark, attempt=report.attempt or mark.attempt)
     late = verdict in (Verdict.STALE, Verdict.TOO_LATE)
     if late and not run.store.has_kept_late(run.execution_id, meant, report.outcome):
@@ -82,9 +83,14 @@ def _same(mark: Mark, row: Any, report: Report) -> bool:
     return row is not None and row.outcome_digest == outcome_digest(report.outcome)
 
 
-def _answer(run: Resolution, node: Node, mark: Mark, row: Any, report: Report, replayed: bool) -> Answer:
-    assert mark.finished_event is not None
-    scheduled = run.handed_out_after(mark.finished_event)
+def _answer(
+    run: Resolution, node: Node, mark: Mark, row: Any, report: Report, number: int | None, replayed: bool
+) -> Answer:
+    """
+    :param number: of the history row that says that it ended; by now it may run again
+    """
+    assert number is not None
+    scheduled = run.handed_out_after(number)
     task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, run.flow.data_of(node, mark))
     return lambda status: Reported(task, status, scheduled, replayed)
 

@@ -10,7 +10,9 @@ from lazyengine.core import resolve
 from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.host import Refused
+from lazyengine.core.resolve import OF_REGIONS
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
     INFO_LENGTH,
     Event,
@@ -61,6 +63,7 @@ class Resolution:
         self.store, self.identity, self.execution_id = store, identity, identity.id
         self.before = self.header = header
         self.now, self.budget, self.flow, self.nest = now, budget, flow, nest
+        self.flow.known = lambda: self.marks
         self.leaves_work = self._is_nesting = False
         self.nodes: dict[int, Node] = {}
         self.marks: dict[Key, Mark] = {}
@@ -89,9 +92,19 @@ class Resolution:
         self.load_nodes((token.to for token in wave), ahead)
         first_runs = {one.to for one in wave if one.live and not one.again and not self.nodes[one.to].counts}
         self.load_marks(token.to for token in wave if token.to not in first_runs)
+        for token in wave:
+            if token.errand in OF_REGIONS:
+                self.load_region(self.nodes[token.to])
         loops = {loop for token in wave if (loop := self.nodes[token.to].loop) is not None}
         if loops:
             self.load_loops(wave, loops)
+
+    def load_region(self, controller: Node) -> None:
+        """Make known what has happened in a region, and its last node."""
+        assert controller.region is not None
+        self.marks = self.store.region(self.execution_id, controller.id, controller.region) | self.marks
+        within = {key[0] for key in self.marks if controller.id <= key[0] <= controller.region}
+        self.load_nodes(within | {controller.region})
 
     def load_loops(self, wave: Iterable[Token], loops: set[int]) -> None:
         """Make the first nodes of loops known, what a look at them needs, and the runs that wait at their joins."""
@@ -201,7 +214,7 @@ class Resolution:
     def save(self) -> ExecutionStatus:
         """Write everything that was decided, and return how the execution stands."""
         if self.header == self.before:
-            self.leaves_work = needs_carrying_on(self.header)
+            self.leaves_work = self.header.carries_on
             was_over = self.header.state in FINAL_EXECUTION_STATES
             return self._status(self.store.output(self.execution_id) if was_over else None)
         over = self.header.state in FINAL_EXECUTION_STATES and self._came_to_an_end()
@@ -229,16 +242,16 @@ class Resolution:
 
     def _note_work(self) -> None:
         """Put down in the outbox what is to be done after this transaction."""
-        if needs_carrying_on(self.header) and not needs_carrying_on(self.before):
+        if self.header.carries_on and not self.before.carries_on:
             self.store.note(self.execution_id, CARRY_ON, self.now)
-        elif needs_carrying_on(self.before) and not needs_carrying_on(self.header):
+        elif self.before.carries_on and not self.header.carries_on:
             self.store.clear_notes(self.store.notes(self.execution_id, CARRY_ON))
         wish = FOLLOWS.get(self.header.state)
         leads = wish is not None and wish is not FOLLOWS.get(self.before.state)
         steers = leads and self.store.has_child_in(self.execution_id, BEHIND[wish])  # type: ignore[index]
         if steers:
             self.store.note(self.execution_id, STEER, self.now)
-        self.leaves_work = steers or needs_carrying_on(self.header)
+        self.leaves_work = steers or self.header.carries_on
 
     def _status(self, output: Any) -> ExecutionStatus:
         return ExecutionStatus(self.execution_id, self.header.state, output)
@@ -277,13 +290,13 @@ class Resolution:
         else:
             at = number - self.before.events - 1  # rows are numbered without gaps
             same = takewhile(lambda event: event.generation == self.events[at].generation, self.events[at:])
-            handed_out = [event for event in same if event.state == TaskState.RUNNING and event.node is not None]
-            keys = [(event.node, event.iteration, event.item, event.attempt) for event in handed_out]
+            handed_out = [event for event in same if event.state in ATTEMPTED_TASK_STATES and event.node is not None]
+            keys = [(one.node, one.iteration, one.item, one.attempt, one.state) for one in handed_out]
         self.load_nodes(node for node, *_ in keys)
         wanted = [key for key in keys if _is_work(self.nodes[key[0]], key[2])]
         return tuple(self._assignment(self.nodes[node], *rest) for node, *rest in wanted)
 
-    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int) -> Assignment:
+    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int, state: str) -> Assignment:
         key: Key = (node.id, iteration) if item is None else (node.id, iteration, item)
         action, target = self.flow.who_of(node, key)
         return Assignment(
@@ -296,14 +309,10 @@ class Resolution:
             target=target,
             input=self.flow.input_of(node, key),
             traceparent=self.identity.traceparent,
+            reverts=state == TaskState.REVERTING,
         )
 
 
 def _is_work(node: Node, item: int | None) -> bool:
     """Tell whether somebody has to work on a run or an item: not where its items, or an execution, do."""
     return not node.workflow and (item is not None or not node.items)
-
-
-def needs_carrying_on(header: Header) -> bool:
-    """Tell whether work is left that no caller has to ask for."""
-    return header.backlog > 0 and header.state is ExecutionState.RUNNING

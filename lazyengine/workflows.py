@@ -7,9 +7,10 @@ changed nor deleted: so executions go on as they began, whatever becomes of the 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from lazyengine import errors
+from lazyengine.compilers.expressions import Evaluator
 from lazyengine.compilers.workflow import (
     Compiled,
     compile_definition,
@@ -18,7 +19,8 @@ from lazyengine.compilers.workflow import (
     definition_digest,
     document_digest,
 )
-from lazyengine.core.graph import Graph
+from lazyengine.core.graph import Graph, Node
+from lazyengine.dataflow import DataFlow
 from lazyengine.db.database import Database
 from lazyengine.db.store import Store
 from lazyengine.db.workflows import (
@@ -193,6 +195,18 @@ def _graph(store: Store, digest: str, compiled: Compiled | None) -> tuple[int, G
         assert compiled is not None  # a graph is never deleted
         found = store.add_graph(digest, *compiled), compiled[0]
     return found
+
+
+class FlowSource(Protocol):
+    """The TaskFlow flows that an engine can run (`lazyengine.flows.Flows`)."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def graph(self, name: str) -> tuple[str, Graph, list[Node]]:
+        """Return the digest of a flow, and what it compiles to."""
+
+    def host(self, store: Store, identity: Identity, evaluator: Evaluator) -> DataFlow:
+        """Return what answers the core about an execution of a flow."""
 
 
 @dataclass(frozen=True, slots=True)

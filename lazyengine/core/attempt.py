@@ -9,7 +9,13 @@ from typing import Any
 
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Mark, TaskState
+from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
+    FINAL_EXECUTION_STATES,
+    ExecutionState,
+    Mark,
+    TaskState,
+)
 
 LONGEST_SECONDS = 10 * 366 * 86_400
 
@@ -33,7 +39,7 @@ def weigh(execution: ExecutionState, mark: Mark, attempt: int | None, same: bool
         return Verdict.NOT_RUNNING
     if attempt is not None and attempt != mark.attempt:
         return Verdict.STALE
-    if mark.state is not TaskState.RUNNING:
+    if mark.state not in ATTEMPTED_TASK_STATES:
         return Verdict.REPEATED if same else Verdict.CONTRADICTED
     if execution in FINAL_EXECUTION_STATES:
         return Verdict.TOO_LATE

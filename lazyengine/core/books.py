@@ -33,7 +33,8 @@ class Books:
         self.now, self.host, self.budget, self.steps = now, host or Host(), budget, 0
         self.state, self.info, self.cause = header.state, header.info, header.cause
         self.live, self.asleep, self.backlog, self.held = header.live, header.asleep, header.backlog, header.held
-        self.unhandled, self.cancelled = header.unhandled, header.cancelled
+        self.unhandled, self.cancelled, self.ignored = header.unhandled, header.cancelled, header.ignored
+        self.reverted, self.broken = header.reverted, header.broken
         self.generation, self.event_count = header.generation, header.events
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
@@ -48,6 +49,9 @@ class Books:
             held=self.held,
             unhandled=self.unhandled,
             cancelled=self.cancelled,
+            ignored=self.ignored,
+            reverted=self.reverted,
+            broken=self.broken,
             info=self.info,
             cause=self.cause,
             generation=self.generation,
@@ -124,4 +128,4 @@ class Books:
             self.save(replace(self.mark((loop, 1)), loop=tally))
 
     def is_running(self) -> bool:
-        return self.state is ExecutionState.RUNNING
+        return self.state is ExecutionState.RUNNING and not self.broken

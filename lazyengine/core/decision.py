@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lazyengine.core.graph import Key, Node
-from lazyengine.core.state import Event, Header, Mark
+from lazyengine.core.graph import Depth, Key, Node
+from lazyengine.core.state import Event, Header, Mark, Strategy
 
 
 class Errand(StrEnum):
@@ -14,6 +14,11 @@ class Errand(StrEnum):
     VERDICT = "verdict"
     WITHDRAW = "withdraw"  # the dead verdict that was told does not hold any more: the run that gave it runs again
     REST = "rest"  # look whether a loop has come to its end
+    IGNORE = "ignore"  # a decider said no, as deep as the token says
+    RENEW = "renew"  # be ignored no more: what stands before it is run again
+    UNDONE = "undone"  # one of those that it led to has been undone
+    OPEN = "open"  # to a controller: revert the region because the run `source` has failed
+    RETRY = "retry"  # to a controller: run the region again
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class Token:
     """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come.
 
     :param loop: the loop of the node that it comes from
+    :param depth: of IGNORE: how far it goes on
+    :param strategy: of OPEN: what then
     :param again: a token may have started the node before: the run that it comes from has ended before
     """
 
@@ -31,11 +38,16 @@ class Token:
     loop: int | None = None
     errand: Errand = Errand.VERDICT
     again: bool = False
+    depth: Depth | None = None
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The header and the neighbourhood of one event: the nodes it reaches and the marks they have."""
+    """The header and the neighbourhood of one event: the nodes it reaches and the marks they have.
+
+    For OPEN and RETRY that is the whole region: all marks in its range of ids, their nodes, and the last node.
+    """
 
     header: Header
     nodes: Mapping[int, Node]

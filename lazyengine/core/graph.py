@@ -6,6 +6,8 @@ edge        "when this node ends so, go there or do that"; ordered as Mistral or
 link        all edges from one node to another, taken together; a link brings one verdict, live or dead
 join        how many links have to be live before a node runs; ``EACH`` runs it once for every live edge
 command     what an edge does instead of leading to a node: fail, succeed, pause, noop
+gate        a node that stands for the beginning or the end of a flow; it ends by itself
+region      the nodes that are reverted, and run again, as one: a range of ids that begins with its controller
 ==========  =============================================================================================
 """
 
@@ -37,6 +39,34 @@ class Command(StrEnum):
     SUCCEED = "succeed"
     PAUSE = "pause"
     NOOP = "noop"
+
+
+class Kind(StrEnum):
+    """What a node is (TaskFlow: `engines/action_engine/compiler.py`)."""
+
+    TASK = "task"
+    RETRY = "retry"
+    GATE = "gate"
+
+
+class Depth(StrEnum):
+    """What is ignored where a decider says no, the widest first (TaskFlow: `deciders.py`)."""
+
+    ALL = "ALL"  # whatever stands behind it
+    FLOW = "FLOW"  # the tasks behind it, as far as only tasks stand between
+    NEIGHBORS = "NEIGHBORS"  # it and the tasks right behind it
+    ATOM = "ATOM"  # nothing but itself
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """What has a say in whether a node runs once it has all its links.
+
+    :param link: the nodes at both ends of the link that it stands at
+    """
+
+    link: tuple[int, int]
+    depth: Depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +179,11 @@ class Node:
     :param adhoc: the ad-hoc actions between the task and `action`, the one that the task names first
     :param publish: by final state and scope ("branch", "global"): variables and what they become
     :param spec: the task as it is written, where some expression may read that
+    :param kind: what it is; a workflow has nothing but tasks
+    :param controllers: the nodes that control the regions that it fails in, from the inside out; the last is that of
+        the whole graph, which is reverted without being asked; () where failures are told along edges
+    :param region: of a controller: the last node of its region
+    :param deciders: who has a say in whether it runs
     """
 
     id: int
@@ -172,6 +207,10 @@ class Node:
     policy: Policy = NO_POLICY
     publish: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     spec: dict[str, Any] = field(default_factory=dict)
+    kind: Kind = Kind.TASK
+    controllers: tuple[int, ...] = ()
+    region: int | None = None
+    deciders: tuple[Decider, ...] = ()
 
     @property
     def counts(self) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lazyengine.core.actions import pure_outcome
-from lazyengine.core.graph import Guard, Key, Node
-from lazyengine.core.state import Mark, Outcome
+from lazyengine.core.graph import Decider, Guard, Key, Kind, Node
+from lazyengine.core.state import Mark, Outcome, Strategy, TaskState
 
 
 class Refused(Exception):
@@ -97,3 +97,27 @@ class Host:
 
     def reopen(self, node: Node, key: Key, last: bool) -> None:
         """Note that a run has not ended after all; `last` says whether that was told of it."""
+
+    # -- flows --------------------------------------------------------------------------------------------------------
+
+    def allows(self, node: Node, decider: Decider) -> bool:
+        """Ask a decider whether a node may run; one at a link from an ignored task has no say.
+
+        :raises Refused: it cannot be asked
+        """
+        return True
+
+    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+        """Ask a retry controller what to do about a run that has failed, and keep the failure in its history.
+
+        :param source: whose failure it is to it: the node's, or that of the controller within, which said REVERT
+        :raises Refused: it cannot be asked
+        """
+        return Strategy.REVERT
+
+    def revert(self, node: Node, key: Key) -> Outcome | None:
+        """Begin an attempt to revert a run that has ended; return how it ends if it ends by itself.
+
+        :raises Refused: its arguments cannot be found
+        """
+        return Outcome(TaskState.SUCCESS) if node.kind is Kind.GATE else None

@@ -26,7 +26,7 @@ Theory of operation:
 9. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
    start their tasks, but no join (Mistral: `engine/task_handler.py`, `_refresh_task_state`); nothing is told after it.
 
-What happens inside one run is in `running`; the steps of the above are in `telling`.
+What happens inside one run is in `running`; the steps of the above are in `telling`; the way back is in `revert`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,9 @@ from lazyengine.core.books import UNBOUNDED, Books
 from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Key
 from lazyengine.core.host import Host, Refused
+from lazyengine.core.revert import Reverting
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
     WHOLE,
     EventKind,
     ExecutionEvent,
@@ -50,9 +52,18 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
-from lazyengine.core.telling import Telling
 
-ORDER = {Errand.WITHDRAW: 0, Errand.VERDICT: 1, Errand.REST: 2}
+ORDER = {
+    errand: place
+    for place, errand in enumerate(
+        (
+            Errand.WITHDRAW, Errand.RENEW, Errand.IGNORE, Errand.VERDICT, Errand.UNDONE, Errand.REST,
+            Errand.OPEN, Errand.RETRY,
+        )
+    )
+}  # fmt: skip
+OF_REGIONS = frozenset({Errand.OPEN, Errand.RETRY})
+"""Each waits until no other token is on its way, so that what it finds in its region is what there is."""
 
 
 def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
@@ -68,17 +79,21 @@ def complete(
 ) -> Decision:
     """End the run or the item `key` with `outcome`, and tell its edges, or keep them while the execution is suspended.
 
+    Where it is being reverted, that ends.
+
     The slice needs the node, the marks of the run, of the item and of iteration 1, and that of its loop's first node.
     Cost: 1 + out-degree.
 
-    :raises IllegalTransition: the run is not RUNNING
+    :raises IllegalTransition: the run is neither RUNNING nor REVERTING
     """
-    work = Telling(slice, now, host, budget)
+    work = Reverting(slice, now, host, budget)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
-    if mark.state is not TaskState.RUNNING:
+    if mark.state not in ATTEMPTED_TASK_STATES:
         raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
-    if mark.item == WHOLE:
+    if mark.state is TaskState.REVERTING:
+        work.end_revert(node, mark, outcome)
+    elif mark.item == WHOLE:
         work.finish(node, mark, outcome)
     else:
         work.complete_item(node, mark, outcome)
@@ -91,10 +106,18 @@ def arrive(
     """Let a wave of tokens reach its nodes; `budget` is how many ends (of pure actions, of dead nodes) may be told.
 
     The slice needs every node that the wave reaches and its mark of iteration 1; for a join in a loop its runs that
-    wait; for a look at a loop its joins, and the sources of its exits.  Cost: the wave and its out-edges.
+    wait; for a look at a loop its joins, and the sources of its exits; for OPEN and RETRY what `Slice` says.
+    Cost: the wave and its out-edges; for OPEN and RETRY what has run in the region.
     """
-    work = Telling(slice, now, host, budget)
-    for token in sorted(wave, key=lambda token: (ORDER[token.errand], not token.live)):
+    work = Reverting(slice, now, host, budget)
+    first, *rest = sorted(wave, key=lambda token: (ORDER[token.errand], not token.live))
+    if first.errand not in OF_REGIONS:
+        work.wave += [token for token in rest if token.errand in OF_REGIONS]
+        rest = [token for token in rest if token.errand not in OF_REGIONS]
+    else:
+        work.wave += rest
+        rest = []
+    for token in (first, *rest):
         work.arrive(token)
     return work.decide()
 
@@ -106,10 +129,10 @@ def unfold(
 
     Stops where a command ends or suspends the execution, and where the budget does.  The slice is that of `complete`.
     """
-    work = Telling(slice, now, host, budget)
+    work = Reverting(slice, now, host, budget)
     work.generation += 1
     for key in keys:
-        if work.state is not ExecutionState.RUNNING or work.budget <= 0:
+        if not work.is_running() or work.budget <= 0:
             break
         work.unfold(work.mark(key))
     return work.decide()
@@ -120,7 +143,7 @@ def wake(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Dec
 
     The slice is that of `complete`; a mark that waits to take its end comes with its outcome.
     """
-    work = Telling(slice, now, host)
+    work = Reverting(slice, now, host)
     work.generation += 1
     work.wake(slice.nodes[key[0]], slice.marks[key])
     return work.decide()
@@ -142,7 +165,7 @@ def rerun(
     :param given: parameters in the place of those of the task that have the same names
     :raises IllegalTransition: the execution, or the run, did not fail
     """
-    work = Telling(slice, now, host)
+    work = Reverting(slice, now, host)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
     if mark.state not in st.RERUNNABLE_TASK_STATES:
@@ -172,7 +195,7 @@ def take_back(slice: Slice, key: Key, now: datetime, host: Host | None = None) -
 
     :raises IllegalTransition: it did not fail, or the execution has succeeded
     """
-    work = Telling(slice, now, host)
+    work = Reverting(slice, now, host)
     work.generation += 1
     node, run = slice.nodes[key[0]], slice.marks[key[:2]]
     if work.is_over:
@@ -203,13 +226,17 @@ def settle(header: Header, now: datetime) -> Decision:
     A cancelled task outranks a failed one (Mistral: `engine/workflows.py`, `check_and_complete`).
     """
     books = Books(Slice(header, {}, {}), now)
-    if books.live == books.asleep and books.state is ExecutionState.SUSPENDING:
+    if books.broken and not books.live and not books.is_over:
+        books.change(ExecutionEvent.FAIL, books.cause)
+    elif books.live == books.asleep and books.state is ExecutionState.SUSPENDING:
         books.change(ExecutionEvent.DRAIN, books.info)
     elif books.live == 0 and books.state is ExecutionState.RUNNING and books.backlog == 0:
         if books.cancelled:
             books.change(ExecutionEvent.CANCEL, f"Tasks that were cancelled: {books.cancelled}")
         elif books.unhandled:
             books.change(ExecutionEvent.FAIL, books.cause)
+        elif books.reverted:
+            books.change(ExecutionEvent.REVERT, books.cause)
         else:
             books.change(ExecutionEvent.SUCCEED, None)
     return books.decide()

@@ -344,7 +344,11 @@ class Running(Books):
         self.save(replace(mark, finished_event=mark.finished_event or number))
         if not self.is_over:
             self.closing(node, mark.key)
-            self.change(ExecutionEvent.FAIL, f"Task '{node.name}': {reason}")
+            self.give_up(node, f"Task '{node.name}': {reason}")
+
+    def give_up(self, node: Node, reason: str) -> None:
+        """Fail the execution."""
+        self.change(ExecutionEvent.FAIL, reason)
 
     # -- time passes --------------------------------------------------------------------------------------------------
 

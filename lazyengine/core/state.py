@@ -29,6 +29,7 @@ class ExecutionState(StrEnum):
     SUSPENDED = "SUSPENDED"
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
+    REVERTED = "REVERTED"
     CANCELLED = "CANCELLED"
 
 
@@ -38,6 +39,7 @@ class ExecutionEvent(StrEnum):
     RESUME = "resume"
     SUCCEED = "succeed"
     FAIL = "fail"
+    REVERT = "revert"
     CANCEL = "cancel"
     RERUN = "rerun"
 
@@ -50,6 +52,10 @@ class TaskState(StrEnum):
     FAILURE = "FAILURE"
     CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"
+    IGNORE = "IGNORE"
+    REVERTING = "REVERTING"
+    REVERTED = "REVERTED"
+    REVERT_FAILURE = "REVERT_FAILURE"
 
 
 class TaskEvent(StrEnum):
@@ -62,6 +68,8 @@ class TaskEvent(StrEnum):
     REFUSE = "refuse"
     SKIP = "skip"
     RERUN = "rerun"
+    IGNORE = "ignore"
+    REVERT = "revert"
 
 
 E, X, T, S = ExecutionEvent, ExecutionState, TaskEvent, TaskState
@@ -70,6 +78,7 @@ EXECUTION_TRANSITIONS: dict[tuple[ExecutionState, ExecutionEvent], ExecutionStat
     (X.RUNNING, E.SUSPEND): X.SUSPENDING,
     (X.RUNNING, E.SUCCEED): X.SUCCESS,
     (X.RUNNING, E.FAIL): X.FAILURE,
+    (X.RUNNING, E.REVERT): X.REVERTED,
     (X.RUNNING, E.CANCEL): X.CANCELLED,
     (X.SUSPENDING, E.DRAIN): X.SUSPENDED,
     (X.SUSPENDING, E.RESUME): X.RUNNING,
@@ -107,10 +116,22 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.CANCELLED, T.RERUN): S.PENDING,
     (S.SUCCESS, T.RERUN): S.PENDING,
     (S.SKIPPED, T.RERUN): S.PENDING,
+    (S.PENDING, T.IGNORE): S.IGNORE,
+    (S.IGNORE, T.RERUN): S.PENDING,
+    (S.SUCCESS, T.REVERT): S.REVERTING,
+    (S.FAILURE, T.REVERT): S.REVERTING,
+    (S.REVERTING, T.SUCCEED): S.REVERTED,
+    (S.REVERTING, T.FAIL): S.REVERT_FAILURE,
+    (S.REVERTING, T.CANCEL): S.REVERT_FAILURE,
+    (S.REVERTING, T.REFUSE): S.REVERT_FAILURE,
+    (S.REVERTED, T.RERUN): S.PENDING,
 }
 
-FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.CANCELLED})
-FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED, S.SKIPPED})
+FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.REVERTED, X.CANCELLED})
+FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED, S.SKIPPED, S.IGNORE, S.REVERTED, S.REVERT_FAILURE})
+ATTEMPTED_TASK_STATES = frozenset({S.RUNNING, S.REVERTING})
+"""In which an attempt is handed out: of the task, or of its revert."""
+BACKWARD_TASK_STATES = frozenset({S.REVERTING, S.REVERTED, S.REVERT_FAILURE})
 RERUNNABLE_TASK_STATES = frozenset({S.FAILURE, S.CANCELLED})
 TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL, S.SKIPPED: T.SKIP}
 
@@ -154,6 +175,15 @@ class Intent(StrEnum):
     TELL_THROUGH = "tell-through"  # the same, passing over pause commands: it finished while suspended
     SETTLE = "settle"  # tell that it will not run (again)
     RUN = "run"  # begin its next attempt
+    REVERT = "revert"  # undo it
+
+
+class Strategy(StrEnum):
+    """What a controller wants to be done about a failure (TaskFlow: `retry.py`, Decision)."""
+
+    RETRY = "RETRY"  # revert its region, and run that again
+    REVERT = "REVERT"  # revert its region, unless those around it want something else
+    REVERT_ALL = "REVERT_ALL"  # revert the whole graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +214,9 @@ class Header:
     :param held: places in the backlog given so far
     :param unhandled: failures that no on-error answered
     :param cancelled: tasks that ended as CANCELLED
+    :param ignored: tasks that are IGNORE
+    :param reverted: regions that are or were reverted, not to run again
+    :param broken: what has failed on the way back; nothing more begins then
     :param info: why it is in this state, for people
     :param cause: the first failure that no on-error answered, for people
     :param generation: decisions taken so far
@@ -197,10 +230,18 @@ class Header:
     held: int = 0
     unhandled: int = 0
     cancelled: int = 0
+    ignored: int = 0
+    reverted: int = 0
+    broken: int = 0
     info: str | None = None
     cause: str | None = None
     generation: int = 0
     events: int = 0
+
+    @property
+    def carries_on(self) -> bool:
+        """Whether there is something in the backlog that may be done now."""
+        return self.backlog > 0 and self.state is ExecutionState.RUNNING and not self.broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +309,10 @@ class Mark:
     :param given: parameters that a rerun gave, in the place of those of the task that have the same names; None if it
         was never run again
     :param items: of a run with items
+    :param hold: while the region that it is in is being reverted: how many of those that it led to have to be undone
+        before it
+    :param holds: then: those that it holds up in the same way
+    :param strategy: of a controller whose region is being or was reverted: RETRY or REVERT
     :param asleep: executions that do its work, or that of its items, and are suspended
     :param due_at: when it goes on by itself
     :param deadline_at: when it fails, if it is not finished
@@ -298,6 +343,9 @@ class Mark:
     last: bool = False
     given: Mapping[str, Any] | None = None
     items: Items | None = None
+    hold: int | None = None
+    holds: tuple[int, ...] = ()
+    strategy: Strategy | None = None
     asleep: int = 0
     started_at: datetime | None = None
     due_at: datetime | None = None

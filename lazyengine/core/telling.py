@@ -33,6 +33,7 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
     TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
     TaskState.CANCELLED: frozenset(),
     TaskState.SKIPPED: frozenset({On.SKIP}),
+    TaskState.IGNORE: frozenset({On.SUCCESS}),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
-from lazyengine.core.state import WHOLE, TaskState
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, WHOLE, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import node_of
 from lazyengine.records import Assignment, Claim
@@ -92,6 +92,7 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
                 t.node,
                 *KEY,
                 _mark.attempt,
+                _mark.state,
                 _mark.started_at,
                 _mark.lease_expires_at,
                 _mark.input,
@@ -103,7 +104,7 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
             .select_from(t.mark)
             .join(t.execution, t.execution.c.id == _mark.execution_id)
             .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
-            .where(or_(*terms), _mark.state == TaskState.RUNNING)
+            .where(or_(*terms), _mark.state.in_(ATTEMPTED_TASK_STATES))
         )
     rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
     return tuple(_assignment(row) for row in rows)
@@ -123,4 +124,5 @@ def _assignment(row: Any) -> Assignment:
         input=row.input or (node.input if isinstance(node.input, dict) else {}),
         traceparent=row.traceparent,
         lease_expires_at=row.lease_expires_at,
+        reverts=row.state == TaskState.REVERTING,
     )

@@ -161,3 +161,20 @@ def read_task_data(
     if names is not None:
         statement = statement.where(t.node.c.name.in_(sorted(names)))
     return list(connection.execute(statement))
+
+
+def read_atoms(connection: Connection, execution_id: str, ids: Iterable[int]) -> dict[int, Any]:
+    """Return state, result, failure and attempts of atoms of a flow, by node."""
+    columns = (_mark.node_id, _mark.state, _mark.result, _mark.failure, _mark.attempts)
+    where = (_mark.execution_id == execution_id, _mark.iteration == 1, _mark.item == WHOLE)
+    return {
+        row.node_id: row
+        for batch in batches(ids)
+        for row in connection.execute(select(*columns).where(*where, _mark.node_id.in_(batch)))
+    }
+
+
+def read_failures(connection: Connection, execution_id: str) -> dict[int, dict[str, Any]]:
+    """Return why the atoms of a flow have failed, by node."""
+    where = (_mark.execution_id == execution_id, _mark.failure.is_not(None))
+    return {row.node_id: row.failure for row in connection.execute(select(_mark.node_id, _mark.failure).where(*where))}

@@ -9,8 +9,24 @@ from typing import Any
 from sqlalchemy import Row
 
 from lazyengine.core.context import EMPTY, Context
-from lazyengine.core.graph import NO_POLICY, AdHoc, Command, Edge, Graph, Loop, Node, On, Policy, Retry
+from lazyengine.core.graph import (
+    NO_POLICY,
+    AdHoc,
+    Command,
+    Decider,
+    Depth,
+    Edge,
+    Graph,
+    Kind,
+    Loop,
+    Node,
+    On,
+    Policy,
+    Retry,
+)
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
+    BACKWARD_TASK_STATES,
     WHOLE,
     Event,
     ExecutionState,
@@ -21,6 +37,7 @@ from lazyengine.core.state import (
     LoopTally,
     Mark,
     Outcome,
+    Strategy,
     TaskState,
 )
 from lazyengine.records import Execution, Identity, Parent, RunData, RunSummary, Task
@@ -62,6 +79,10 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "policy": None if node.policy == NO_POLICY else _policy_to_json(node.policy),
         "publish": node.publish,
         "spec": node.spec,
+        "kind": None if node.kind is Kind.TASK else node.kind,
+        "controllers": list(node.controllers),
+        "region": None if node.region is None else [node.region],
+        "deciders": [[list(decider.link), decider.depth] for decider in node.deciders],
     }
     return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
 
@@ -90,6 +111,10 @@ def node_of(row: Row[Any]) -> Node:
         policy=_policy(body["policy"]) if "policy" in body else NO_POLICY,
         publish=body.get("publish", {}),
         spec=body.get("spec", {}),
+        kind=Kind(body.get("kind", Kind.TASK)),
+        controllers=tuple(body.get("controllers", ())),
+        region=body["region"][0] if "region" in body else None,
+        deciders=tuple(Decider((link[0], link[1]), Depth(depth)) for link, depth in body.get("deciders", ())),
     )
 
 
@@ -121,6 +146,9 @@ def header_of(row: Row[Any]) -> Header:
         held=row.held,
         unhandled=row.unhandled,
         cancelled=row.cancelled,
+        ignored=row.ignored,
+        reverted=row.reverted,
+        broken=row.broken,
         info=row.info,
         cause=row.cause,
         generation=row.generation,
@@ -142,6 +170,7 @@ def identity_of(row: Row[Any]) -> Identity:
         depth=row.depth,
         has_data=bool(row.has_data),
         traceparent=row.traceparent,
+        flow=row.flow,
     )
 
 
@@ -216,6 +245,9 @@ def mark_of(row: Row[Any]) -> Mark:
         last=bool(row.last),
         given=row.given,
         items=_items(*row.item_counts) if row.item_counts else None,
+        hold=row.hold,
+        holds=tuple(row.holds or ()),
+        strategy=Strategy(row.strategy) if row.strategy else None,
         asleep=row.asleep or 0,
         started_at=row.started_at,
         due_at=row.due_at,
@@ -251,7 +283,10 @@ def context_from_json(value: list[Any] | None) -> Context:
 def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:
     outcome = mark.outcome
     reported = mark.reported or outcome
-    offered = mark.state is TaskState.RUNNING and node.workflow is None and (mark.item != WHOLE or not node.items)
+    handed_out = mark.state in ATTEMPTED_TASK_STATES
+    offered = handed_out and node.workflow is None and (mark.item != WHOLE or not node.items)
+    failure = asdict(outcome.failure) if outcome and outcome.failure else None
+    undone = outcome is not None and mark.state in BACKWARD_TASK_STATES
     return {
         "execution_id": execution_id,
         "node_id": mark.node,
@@ -277,6 +312,9 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "asleep": mark.asleep or None,
         "fed": dict(mark.fed) or None,
         "loop": astuple(mark.loop) if mark.loop else None,
+        "hold": mark.hold,
+        "holds": list(mark.holds) or None,
+        "strategy": mark.strategy,
         "due_at": mark.due_at,
         "deadline_at": mark.deadline_at,
         "alarm_at": mark.alarm_at,
@@ -288,11 +326,13 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "finished_at": mark.finished_at,
         "finished_event": mark.finished_event,
         "outcome_digest": outcome_digest(reported) if reported else None,
-        "result": outcome.result if outcome else None,
-        "failure": asdict(outcome.failure) if outcome and outcome.failure else None,
+        "result": outcome.result if outcome and not undone else None,
+        "failure": None if undone else failure,
+        "undone": [outcome.result, failure] if outcome and undone else None,
         "context": context_to_json(data.context) if data.context else None,
         "input": data.input,
         "published": data.published,
+        "attempts": data.attempts,
         "offered_at": now if offered else None,
     }
 

@@ -8,6 +8,7 @@ node_named             SELECT … FROM node WHERE graph_id = ? AND name = ?     
 runs_of                SELECT … FROM mark WHERE execution_id = ? AND node_id = ? AND iteration …
 nodes                  SELECT … FROM node WHERE graph_id = ? AND id IN (…)      (once a wave)
 marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id IN (…) AND iteration = 1
+region                 SELECT … FROM mark WHERE execution_id = ? AND node_id BETWEEN ? AND ?   (of flows, on a failure)
 save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
 append_history         INSERT INTO history …
 save_header            UPDATE execution SET … WHERE id = ?
@@ -22,10 +23,13 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lazyengine.core.state import FINAL_TASK_STATES, WHOLE
+from lazyengine.core.state import BACKWARD_TASK_STATES, FINAL_TASK_STATES, WHOLE
 from lazyengine.db import tables as t
 
-COUNTERS = ("live", "asleep", "backlog", "held", "unhandled", "cancelled", "generation", "events")
+COUNTERS = (
+    "live", "asleep", "backlog", "held", "unhandled", "cancelled", "ignored", "reverted", "broken", "generation",
+    "events",
+)  # fmt: skip
 HEADER = ("state", "info", "cause", *COUNTERS)
 LARGE = ("input", "output", "variables", "final_context")
 CARRY_ON = "carry_on"
@@ -45,13 +49,17 @@ NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.
 NODES = select(t.node).where(
     t.node.c.graph_id == bindparam("graph_id"), t.node.c.id.in_(bindparam("ids", expanding=True))
 )
-LARGE_MARK = ("result", "failure", "context", "input", "published")
+LARGE_MARK = ("result", "failure", "context", "input", "published", "undone", "attempts")
 SMALL_MARK = [column for column in _mark if column.name not in LARGE_MARK]
 MARKS = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.in_(bindparam("ids", expanding=True)),
     _mark.iteration == 1,
     _mark.item == WHOLE,
+)
+REGION = select(*SMALL_MARK).where(
+    _mark.execution_id == bindparam("execution_id"),
+    _mark.node_id.between(bindparam("first"), bindparam("last")),
 )
 _newest = t.mark.alias("newest")
 RUNS_OF = select(*SMALL_MARK).where(
@@ -87,8 +95,9 @@ LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")  # the claim
 def _save_marks(dialect: str) -> Insert:
     """Build the upsert of marks.
 
-    A result once stored stays where a later decision has none, and a task stays on offer, or off it, unless this
-    decision hands out another attempt or ends it: a claim may have come in between.  Nobody holds a new attempt.
+    A result once stored stays where a later decision has none, and while the task is reverted; and a task stays on
+    offer, or off it, unless this decision hands out another attempt or ends it: a claim may have come in between.
+    Nobody holds a new attempt.
     """
     names = [column.name for column in t.mark.c if column.name not in LEASE]
     values: dict[str, Any] = {name: bindparam(name) for name in names}
@@ -109,11 +118,13 @@ def _save_marks(dialect: str) -> Insert:
     was_final = or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(FINAL_TASK_STATES)))
     stands = or_(new.state == _mark.state, not_(was_final))
     is_kept = and_(same_attempt, new.outcome_digest.is_(None), stands)
-    for name in ("outcome_digest", "result", "failure"):
-        changes[name] = case((is_kept, _mark[name]), else_=new[name])
+    is_undone = or_(*(new.state == literal_column(f"'{state}'") for state in sorted(BACKWARD_TASK_STATES)))
+    changes["outcome_digest"] = case((is_kept, _mark.outcome_digest), else_=new.outcome_digest)
+    for name in ("result", "failure"):
+        changes[name] = case((or_(is_kept, is_undone), _mark[name]), else_=new[name])
     for name in LEASE:
         changes[name] = case((same_attempt, _mark[name]), else_=None)
-    for name in ("context", "input", "published", "child_id"):
+    for name in ("context", "input", "published", "child_id", "attempts"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}
     if dialect == "mysql":

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
     WHOLE,
     Event,
@@ -17,7 +18,6 @@ from lazyengine.core.state import (
     Header,
     Mark,
     Outcome,
-    TaskState,
 )
 from lazyengine.db import tables as t
 from lazyengine.db.rows import (
@@ -42,6 +42,7 @@ from lazyengine.db.statements import (
     MARKS,
     NODE_NAMED,
     NODES,
+    REGION,
     RUNS_OF,
     SAVE_END,
     SAVE_HEADER,
@@ -133,6 +134,7 @@ class Store:
                 namespace=identity.namespace or None,
                 root_id=identity.root_id if identity.parent else None,
                 depth=identity.depth,
+                flow=identity.flow,
                 has_data=int(identity.has_data) or None,
                 variables=variables or None,
                 created_at=execution.created_at,
@@ -242,6 +244,11 @@ class Store:
             for row in self.connection.execute(MARKS, {"execution_id": execution_id, "ids": batch})
         }
 
+    def region(self, execution_id: str, first: int, last: int) -> dict[Key, Mark]:
+        """Return what has happened to the nodes of a region."""
+        values = {"execution_id": execution_id, "first": first, "last": last}
+        return {mark.key: mark for mark in map(mark_of, self.connection.execute(REGION, values))}
+
     def waiting_marks(self, execution_id: str, node_id: int, runs: int) -> dict[Key, Mark]:
         """Return the marks of the runs of a join in a loop that come after `runs` runs of it."""
         rows = self.connection.execute(
@@ -340,21 +347,21 @@ class Store:
         )
         return asdict(outcome) in [row.late for row in rows]
 
-    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int | None, int]]:
-        """Return (node, iteration, item, attempt) of what the decision that wrote history row `number` handed out."""
+    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int | None, int, str]]:
+        """Return (node, iteration, item, attempt, state) of what the decision of history row `number` handed out."""
         first = select(t.history.c.generation).where(*_event(execution_id, number)).scalar_subquery()
         rows = self.connection.execute(
-            select(t.history.c.node_id, t.history.c.iteration, t.history.c.item, t.history.c.attempt)
+            select(*(t.history.c[name] for name in ("node_id", "iteration", "item", "attempt", "state")))
             .where(
                 t.history.c.execution_id == execution_id,
                 t.history.c.number > number,
                 t.history.c.generation == first,
-                t.history.c.state == TaskState.RUNNING,
+                t.history.c.state.in_(ATTEMPTED_TASK_STATES),
                 t.history.c.node_id.is_not(None),
             )
             .order_by(t.history.c.number)
         )
-        return [(row.node_id, row.iteration, row.item, row.attempt) for row in rows]
+        return [(row.node_id, row.iteration, row.item, row.attempt, row.state) for row in rows]
 
     def note(self, execution_id: str, kind: str, now: datetime) -> None:
         """Put down in the outbox what is to be done for an execution, by its kind."""
@@ -395,7 +402,7 @@ def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
     return (
         *named(execution_id, mark.key),
         _mark.attempt == mark.attempt,
-        _mark.state == TaskState.RUNNING,
+        _mark.state.in_(ATTEMPTED_TASK_STATES),
     )
 
 

@@ -128,7 +128,11 @@ execution = Table(
     Column("parent_attempt", Integer),
     Column("root_id", ExecutionId, index=True),
     Column("depth", Integer, nullable=False, server_default="0"),
+    Column("ignored", Integer, nullable=False, server_default="0"),
+    Column("reverted", Integer, nullable=False, server_default="0"),
+    Column("broken", Integer, nullable=False, server_default="0"),
     Column("namespace", Name),
+    Column("flow", Name),
     Column("has_data", Integer),  # 1: its runs have contexts
     Column("variables", Json),
     Column("final_context", Json),
@@ -178,6 +182,9 @@ mark = Table(
     Column("asleep", Integer),
     Column("fed", Json),
     Column("loop", Json),
+    Column("hold", Integer),
+    Column("holds", Json),
+    Column("strategy", String(16)),
     Column("due_at", UtcDateTime),
     Column("deadline_at", UtcDateTime),
     Column("alarm_at", UtcDateTime),
@@ -194,6 +201,8 @@ mark = Table(
     Column("context", Json),
     Column("input", Json),
     Column("published", Json),
+    Column("undone", Json),  # how its revert ended: [result, failure]
+    Column("attempts", Json),  # of a retry controller: [[result, {atom: failure}], ...]
     # What follows belongs to whoever holds the task; a decision sets `offered_at` when it hands the task out.
     Column("offered_at", UtcDateTime),
     Column("claimed_by", Name),

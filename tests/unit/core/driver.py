@@ -12,10 +12,11 @@ from functools import cache
 from typing import Any
 
 from lazyengine.core import resolve
-from lazyengine.core.decision import Decision, Slice, Token
+from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Command, Edge, Guard, Key, Node, On
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.resolve import UNBOUNDED
+from lazyengine.core.state import ATTEMPTED_TASK_STATES as ATTEMPTED
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
     Event,
@@ -25,6 +26,7 @@ from lazyengine.core.state import (
     Header,
     Mark,
     Outcome,
+    Strategy,
     TaskState,
 )
 
@@ -243,7 +245,7 @@ class Driver:
     def transact(self, decision: Decision, nodes: set[int]) -> None:
         """Save a first decision, loop its waves and settle; then carry on with what the budget left."""
         self.finish(decision, nodes, self.budget)
-        if self.header.state is ExecutionState.RUNNING and self.header.backlog:
+        if self.header.carries_on:
             self.carry_on()
 
     def carry_on(self) -> None:
@@ -253,7 +255,7 @@ class Driver:
             nodes = {key[0] for key in keys}
             decision = resolve.unfold(self.slice(nodes, set(keys)), keys, NOW, self.host)
             self.finish(decision, nodes, self.budget - len(keys))
-            if self.header.state is not ExecutionState.RUNNING or not self.header.backlog:
+            if not self.header.carries_on:
                 return
 
     def finish(self, decision: Decision, nodes: set[int], budget: int) -> None:
@@ -261,7 +263,7 @@ class Driver:
         self.apply(decision, nodes)
         wave = decision.wave
         while wave:
-            nodes = {token.to for token in wave}
+            nodes = self.reached(wave)
             self.reach.calls.append(len(nodes))
             decision = self.arrive(wave, nodes, budget)
             budget -= decision.steps
@@ -274,9 +276,19 @@ class Driver:
     def arrive(self, wave: tuple[Token, ...], nodes: set[int], budget: int) -> Decision:
         decision = resolve.arrive(self.slice(nodes, set()), wave, NOW, self.host, budget)
         assert decision.steps <= max(budget, 0)
-        assert {token.to for token in decision.wave} <= {to for node in nodes for to in self.linked(node)}
+        heard = {to for node in nodes for to in self.linked(node)} | {token.to for token in wave}
+        assert {token.to for token in decision.wave} <= heard
         self.apply(decision, nodes)
         return decision
+
+    def reached(self, wave: Iterable[Token]) -> set[int]:
+        """Return the nodes that a wave reaches; for a region what has happened in it, and its last node."""
+        nodes = {token.to for token in wave}
+        for token in wave:
+            if token.errand in (Errand.OPEN, Errand.RETRY):
+                last = self.nodes[token.to].region
+                nodes |= {node for node, _ in self.marks if token.to <= node <= last} | {last}
+        return nodes
 
     def backlog(self) -> list[Key]:
         """List the marks of the backlog in the order of their places."""
@@ -298,7 +310,7 @@ class Driver:
                 self.outcomes[key] = mark.outcome
                 mark = replace(mark, outcome=None)  # not loaded again
             self.marks[key] = mark
-        handed_out = [event for event in decision.events if event.node is not None and event.state == TaskState.RUNNING]
+        handed_out = [event for event in decision.events if event.node is not None and event.state in ATTEMPTED]
         scheduled = tuple((event.node, event.iteration) for event in handed_out)
         attempts = [(event.node, event.iteration, event.attempt) for event in handed_out]
         assert len({*attempts, *self.attempts}) == len(attempts) + len(self.attempts), "an attempt was scheduled twice"
@@ -314,17 +326,20 @@ class Driver:
     def check_books(self) -> None:
         """Compare the counters of the header with what they count."""
         asleep = sum(mark.due_at is not None for mark in self.marks.values())
-        running = sum(mark.state is TaskState.RUNNING for mark in self.marks.values()) + asleep
+        running = sum(mark.state in ATTEMPTED for mark in self.marks.values()) + asleep
         assert (self.header.live, self.header.asleep) == (running, asleep)
         assert self.header.backlog == sum(mark.intent is not None for mark in self.marks.values())
         assert self.header.events == len(self.events)
+        assert self.header.ignored == sum(mark.state is TaskState.IGNORE for mark in self.marks.values())
+        assert self.header.reverted == sum(mark.strategy is Strategy.REVERT for mark in self.marks.values())
         if self.header.state is ExecutionState.RUNNING:
             assert running or self.header.backlog, "stuck: nothing runs, nothing is left, and it is not final"
 
     def linked(self, node: int) -> set[int]:
         """Return whom a node may have to tell: those its edges lead to, and those beyond them."""
         targets = {edge.to for edge in self.nodes[node].edges if isinstance(edge.to, int)}
-        return targets.union(*self.nodes[node].beyond.values())
+        holds = self.marks[node, 1].holds if (node, 1) in self.marks else ()
+        return targets.union(self.nodes[node].controllers, holds, *self.nodes[node].beyond.values())
 
     # -- what tests look at -------------------------------------------------------------------------------------------
 

@@ -3,10 +3,18 @@
 import pytest
 
 from lazyengine.core.attempt import Verdict, weigh
-from lazyengine.core.state import FINAL_EXECUTION_STATES, FINAL_TASK_STATES, ExecutionState, Mark, TaskState
+from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
+    FINAL_EXECUTION_STATES,
+    FINAL_TASK_STATES,
+    ExecutionState,
+    Mark,
+    TaskState,
+)
 
 GOING = [state for state in ExecutionState if state not in FINAL_EXECUTION_STATES]
 FINAL = sorted(FINAL_EXECUTION_STATES)
+ATTEMPTED = sorted(ATTEMPTED_TASK_STATES)
 ENDED = sorted(FINAL_TASK_STATES)
 
 
@@ -18,11 +26,11 @@ def cases(executions, states, attempts, sames, verdict):
     ("execution", "state", "attempt", "same", "verdict"),
     [
         *cases(ExecutionState, [TaskState.PENDING], [None, 1, 2, 3], [True, False], Verdict.NOT_RUNNING),
-        *cases(ExecutionState, [TaskState.RUNNING, TaskState.DELAYED, *ENDED], [1, 3], [True, False], Verdict.STALE),
+        *cases(ExecutionState, [*ATTEMPTED, TaskState.DELAYED, *ENDED], [1, 3], [True, False], Verdict.STALE),
         *cases(ExecutionState, [TaskState.DELAYED, *ENDED], [None, 2], [True], Verdict.REPEATED),
         *cases(ExecutionState, [TaskState.DELAYED, *ENDED], [None, 2], [False], Verdict.CONTRADICTED),
-        *cases(FINAL, [TaskState.RUNNING], [None, 2], [True, False], Verdict.TOO_LATE),
-        *cases(GOING, [TaskState.RUNNING], [None, 2], [True, False], Verdict.ACCEPTED),
+        *cases(FINAL, ATTEMPTED, [None, 2], [True, False], Verdict.TOO_LATE),
+        *cases(GOING, ATTEMPTED, [None, 2], [True, False], Verdict.ACCEPTED),
     ],
 )
 def test_weigh(execution, state, attempt, same, verdict):

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from driver import CANCELLED, FAILURE, NOW, SUCCESS, Driver
+from flows import FlowDriver, line
 
 from lazyengine.core import resolve
 from lazyengine.core import state as core_state
-from lazyengine.core.graph import Node, Policy, Retry
+from lazyengine.core.graph import Depth, Node, Policy, Retry
 from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
     EXECUTION_TRANSITIONS,
     FINAL_EXECUTION_STATES,
     FINAL_TASK_STATES,
@@ -28,6 +30,9 @@ from lazyengine.core.state import (
 
 X, E, S, T = ExecutionState, ExecutionEvent, TaskState, TaskEvent
 ONE = {"a": {}}
+PAIR = line("f", "a", "b")
+AGAIN = line("f", "a", "b", "c", retry="r")
+DOUBT = {"b": (Depth.ATOM,)}
 LOST = {"a": {"on-success": ["j"]}, "b": {"on-error": ["j"]}, "j": {"join": "all"}}
 
 
@@ -82,6 +87,16 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (S.RUNNING, T.REFUSE): lambda: alone("received").complete("a"),
     (S.SUCCESS, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a"),
     (S.FAILURE, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a", FAILURE),
+    (X.RUNNING, E.REVERT): lambda: FlowDriver(PAIR).start().run("!a", "a"),
+    (S.PENDING, T.IGNORE): lambda: FlowDriver(PAIR, doubts=DOUBT).start().run("a"),
+    (S.IGNORE, T.RERUN): lambda: FlowDriver(AGAIN, doubts=DOUBT, r="RETRY").start().run("r", "a", "!c", "c", "a"),
+    (S.SUCCESS, T.REVERT): lambda: FlowDriver(PAIR).start().run("a", "!b", "b"),
+    (S.FAILURE, T.REVERT): lambda: FlowDriver(PAIR).start().run("!a"),
+    (S.REVERTING, T.SUCCEED): lambda: FlowDriver(PAIR).start().run("!a", "a"),
+    (S.REVERTING, T.FAIL): lambda: FlowDriver(PAIR).start().run("!a", "!a"),
+    (S.REVERTING, T.CANCEL): lambda: FlowDriver(PAIR).start().run("!a").complete("a", CANCELLED),
+    (S.REVERTING, T.REFUSE): lambda: FlowDriver(PAIR, refused={"a": "revert"}).start().run("!a"),
+    (S.REVERTED, T.RERUN): lambda: FlowDriver(AGAIN, r="RETRY").start().run("r", "!a", "a"),
 }
 
 
@@ -132,9 +147,10 @@ def test_final_is_final():
     """Nothing but a rerun leaves a final state, and what is not final has a way on."""
     leaving = {event for state, event in EXECUTION_TRANSITIONS if state in FINAL_EXECUTION_STATES}
     assert leaving == {ExecutionEvent.RERUN}
-    assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - {X.SUCCESS}
+    assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - {X.SUCCESS, X.REVERTED}
     leaving = {event for state, event in TASK_TRANSITIONS if state in FINAL_TASK_STATES}
-    assert leaving == {T.REFUSE, T.RERUN, T.SKIP}, "what it publishes or where it leads was refused, or it is rerun"
+    expected = {T.REFUSE, T.RERUN, T.SKIP, T.REVERT}
+    assert leaving == expected, "what it publishes or where it leads was refused, it is rerun, or undone"
     assert {state for state, _ in TASK_TRANSITIONS} - FINAL_TASK_STATES == set(TaskState) - FINAL_TASK_STATES
 
 
@@ -150,7 +166,7 @@ def test_an_illegal_act_on_an_execution_changes_nothing(state, event):
     assert header == Header(state, live=1, generation=3, events=4)
 
 
-@pytest.mark.parametrize("state", sorted(set(TaskState) - {TaskState.RUNNING}))
+@pytest.mark.parametrize("state", sorted(set(TaskState) - ATTEMPTED_TASK_STATES))
 @pytest.mark.parametrize("outcome", [SUCCESS, FAILURE, CANCELLED])
 def test_ending_a_run_that_does_not_run_changes_nothing(state, outcome):
     """The decision that was in the making is lost with the exception; the slice is as it was."""

@@ -1,0 +1,149 @@
+"""TaskFlow flows become graphs.
+
+TaskFlow's own compiler says what follows what (`engines/action_engine/compiler.py`): each flow has a node where it is
+entered and one where it is left, and its retry controller comes right after the first.  Here that graph is laid out:
+ids are given depth-first, so that what a retry controller controls is a range of ids that begins with it.  This is the
+only module that knows TaskFlow's flows; everything behind it knows nodes.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskflow import deciders
+from taskflow import exceptions as exc
+from taskflow.atom import Atom
+from taskflow.engines.action_engine import compiler
+from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
+
+from lazyengine.compilers.scopes import Scopes
+from lazyengine.core.graph import Decider, Depth, Edge, Graph, Kind, Node, On
+
+Link = tuple[int, int]
+Question = Callable[..., bool]
+"""Asked with `history`: the results of the atoms that lead to a node, by name."""
+
+KINDS = {compiler.TASK: Kind.TASK, compiler.RETRY: Kind.RETRY}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFlow:
+    """A flow as the core runs it, and what it was made from, for those who have to call that.
+
+    :param atoms: tasks and retry controllers by node
+    :param questions: what to ask at which link
+    :param providers: the nodes that provide a name
+    :param scopes: what of that is visible where
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    atoms: Mapping[int, Atom]
+    questions: Mapping[Link, Question]
+    providers: Mapping[str, tuple[int, ...]]
+    scopes: Scopes
+
+
+def compile_flow(flow: Flow | Atom) -> CompiledFlow:
+    """Compile a flow, or a single task.
+
+    :raises taskflow.exceptions.Duplicate: two atoms have the same name
+    :raises TypeError: what it holds is no flow and no task
+    :raises ValueError: it holds the same thing twice
+    """
+    return _Layout(compiler.PatternCompiler(flow).compile()).result()
+
+
+class _Layout:
+    """The execution graph of a compilation, numbered."""
+
+    def __init__(self, compilation: compiler.Compilation) -> None:
+        self.compilation, self.links = compilation, compilation.execution_graph
+        exits = {node.flow: node for node in self.links if self.kind(node) == compiler.FLOW_END}
+        self.controllers: dict[int, tuple[int, ...]] = {}
+        self.regions: dict[int, int] = {}
+        self.above: dict[int, int] = {}
+        self.items: list[Any] = []
+        self.lay_out(compilation.hierarchy, exits)
+        self.ids = {item: id for id, item in enumerate(self.items)}
+
+    def kind(self, item: Any) -> str:
+        return str(self.links.nodes[item]["kind"])
+
+    def lay_out(self, place: Any, exits: Mapping[Any, Any], controllers: tuple[int, ...] = (0,)) -> None:
+        """Number what stands at a place of the hierarchy and below it, and work out who controls it."""
+        first = self.add(place.item, controllers)
+        if place.metadata["kind"] == compiler.FLOW:
+            within = controllers if place.item.retry is None else (first + 1, *controllers)
+            for below in place:
+                self.above[len(self.items)] = first
+                is_retry = below.metadata["kind"] == compiler.RETRY
+                self.lay_out(below, exits, controllers if is_retry else within)
+            last = self.add(exits[place.item], within)
+            if within != controllers:
+                self.regions[first + 1] = last
+        if first == 0:
+            self.regions[0] = len(self.items) - 1
+
+    def add(self, item: Any, controllers: tuple[int, ...]) -> int:
+        id = len(self.items)
+        self.items.append(item)
+        self.controllers[id] = controllers
+        return id
+
+    def result(self) -> CompiledFlow:
+        nodes = tuple(self.node(id, item) for id, item in enumerate(self.items))
+        atoms = {id: item for id, item in enumerate(self.items) if self.kind(item) in compiler.ATOMS}
+        _check_names([atom.name for atom in atoms.values()])
+        questions = {
+            (self.ids[source], self.ids[target]): data[LINK_DECIDER]
+            for source, target, data in self.links.edges(data=True)
+            if data.get(LINK_DECIDER)
+        }
+        providers: dict[str, tuple[int, ...]] = {}
+        for id, atom in atoms.items():
+            for name in atom.save_as:
+                providers[name] = (*providers.get(name, ()), id)
+        graph = Graph(self.items[0].name, (0,), len(nodes), {}, ())
+        return CompiledFlow(graph, nodes, atoms, questions, providers, Scopes(self.items, self.above))
+
+    def node(self, id: int, item: Any) -> Node:
+        kind = KINDS.get(self.kind(item), Kind.GATE)
+        indegree = self.links.in_degree(item)
+        return Node(
+            id=id,
+            name=f"{item.name}:{id}" if kind is Kind.GATE else item.name,
+            join=indegree or None,
+            indegree=indegree,
+            edges=tuple(Edge(On.SUCCESS, to) for to in sorted(self.ids[behind] for behind in self.links[item])),
+            ends=False,
+            action="std.noop" if kind is Kind.GATE else None,
+            kind=kind,
+            controllers=self.controllers[id],
+            region=self.regions.get(id),
+            deciders=() if kind is Kind.GATE else tuple(self.deciders(item)),
+        )
+
+    def deciders(self, atom: Any) -> Iterator[Decider]:
+        """Find who has a say in whether an atom runs, also at the flows that begin with it.
+
+        Source: TaskFlow's `engines/action_engine/runtime.py`, _walk_edge_deciders.
+        """
+        links = deque((before, atom) for before in self.links.predecessors(atom))
+        seen = set()
+        while links:
+            source, target = links.popleft()
+            data = self.links.adj[source][target]
+            if data.get(LINK_DECIDER):
+                depth = data.get(LINK_DECIDER_DEPTH) or deciders.Depth.ALL
+                yield Decider((self.ids[source], self.ids[target]), Depth(depth.value))
+            if self.kind(source) == compiler.FLOW and source not in seen:
+                seen.add(source)
+                links.extend((before, source) for before in self.links.predecessors(source))
+
+
+def _check_names(names: list[str]) -> None:
+    duplicates = sorted(name for name, times in Counter(names).items() if times > 1)
+    if duplicates:
+        raise exc.Duplicate(f"Atoms with duplicate names found: {duplicates}")

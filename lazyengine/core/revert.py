@@ -1,0 +1,306 @@
+"""What flows have beyond workflows: nodes that deciders say no to, and the way back.
+
+Theory of operation:
+
+1. Every node of a flow joins all its links.  When it has them, its deciders are asked; the widest of those that say no
+   says how much of what stands behind it is ignored with it (TaskFlow: `engines/action_engine/deciders.py`).  What is
+   ignored does not run; once it has all its links, it tells its edges as if it had succeeded.
+2. A failure is not told along edges: the retry controllers around the node are asked, from the inside out, until one
+   does not say REVERT (TaskFlow: `engines/action_engine/completer.py`, `_determine_resolution`).  RETRY opens its
+   region; REVERT_ALL opens the whole graph; when all say REVERT the innermost region is opened, and where there is none
+   to ask, the whole graph.
+3. *Opening a region* marks all that has to be undone in it: what runs, has ended, or has told its edges.  Each of them
+   counts in `hold` how many of those that it led to have to be undone before it, and knows whom it holds up itself.
+   Nothing else is ever searched: what is undone releases those that it held up, and who is held up no more is undone.
+4. What runs ends first, and tells nothing.  Undoing hands out an attempt to revert, with a number of its own; what is
+   ignored, and gates, are undone at once.
+5. The controller is undone last.  When it said RETRY it is not reverted: its region is made new, and it runs again;
+   then those behind the region that were ignored are so no more (TaskFlow: `runtime.py`, `retry_subflow`).
+6. A region that is opened over others takes the place of theirs; one inside an open region adds nothing to it.
+7. A revert that fails, and what cannot be asked or begun, breaks the execution: what is under way may end, nothing more
+   begins, and then it fails (TaskFlow: `builder.py`, MachineMemory.failures).
+
+*A node is undone only by a region that also covers everything behind it that ran.*
+"""
+
+from collections import defaultdict
+from collections.abc import Container
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+
+from lazyengine.core import state as st
+from lazyengine.core.books import UNBOUNDED
+from lazyengine.core.decision import Errand, Slice, Token
+from lazyengine.core.graph import Depth, Key, Kind, Node
+from lazyengine.core.host import Host, Refused
+from lazyengine.core.state import EventKind, Intent, Mark, Outcome, Strategy, TaskEvent, TaskState
+from lazyengine.core.telling import Telling
+
+WIDEST = tuple(Depth)
+
+UNDOABLE = frozenset({TaskState.RUNNING, TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVERTING})
+
+
+def is_undoable(mark: Mark) -> bool:
+    """Tell whether there is anything to undo: it runs, has ended, or was passed over and told its edges."""
+    return mark.state in UNDOABLE or (mark.state is TaskState.IGNORE and mark.told != 0)
+
+
+class Reverting(Telling):
+    """What follows from what a decider, a failure, or the end of a revert says."""
+
+    def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
+        super().__init__(slice, now, host, budget)
+        self.sent: set[Token] = set()
+
+    def arrive(self, token: Token) -> None:
+        node = self.nodes[token.to]
+        mark = self.mark((node.id, 1))
+        if token.errand is Errand.IGNORE:
+            self.ignore_behind(node, mark, token)
+        elif token.errand is Errand.RENEW:
+            self.renew_behind(node, mark, token)
+        elif token.errand is Errand.UNDONE:
+            self.undo_before(mark)
+        elif token.errand is Errand.OPEN:
+            self.open(node, mark, token)
+        elif token.errand is Errand.RETRY:
+            self.retry(node, mark)
+        else:
+            super().arrive(token)
+
+    # -- deciders -----------------------------------------------------------------------------------------------------
+
+    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
+        mark = self.mark((node.id, iteration))
+        if self.broken:
+            return
+        try:
+            depth = self.objection(node) if mark.state is TaskState.PENDING else None
+        except Refused as refused:
+            self.give_up(node, f"A decider of task '{node.name}': {refused}")
+            return
+        if depth:
+            mark = self.ignore(mark)
+            self.spread_out(node, Errand.IGNORE, depth)
+        if mark.state is TaskState.IGNORE:
+            self.later(mark, Intent.TELL)
+        else:
+            super().start(node, iteration, source)
+
+    def objection(self, node: Node) -> Depth | None:
+        """Return the widest depth of the deciders that say no.
+
+        :raises Refused: one of them cannot be asked
+        """
+        against = [decider.depth for decider in node.deciders if not self.host.allows(node, decider)]
+        return min(against, key=WIDEST.index, default=None)
+
+    def ignore(self, mark: Mark) -> Mark:
+        self.ignored += 1
+        mark = self.save(replace(mark, state=st.next_task_state(mark.state, TaskEvent.IGNORE)))
+        self.record(EventKind.TASK, mark.state, mark)
+        return mark
+
+    def ignore_behind(self, node: Node, mark: Mark, token: Token) -> None:
+        if node.kind is not Kind.TASK and token.depth is not Depth.ALL:
+            return
+        if mark.state is TaskState.PENDING and node.kind is not Kind.GATE:
+            self.ignore(mark)
+        if token.depth in (Depth.ALL, Depth.FLOW):
+            self.spread_out(node, Errand.IGNORE, token.depth)
+
+    def renew_behind(self, node: Node, mark: Mark, token: Token) -> None:
+        if mark.state is TaskState.IGNORE:
+            self.ignored -= 1
+            self.renew(mark)
+        self.spread_out(node, Errand.RENEW)
+
+    def spread_out(self, node: Node, errand: Errand, depth: Depth | None = None) -> None:
+        """Send an errand along all edges that none of this wave has gone along."""
+        if depth is Depth.ATOM:
+            return
+        for edge in node.edges:
+            token = Token(edge.to, 0, errand=errand, depth=depth)  # type: ignore[arg-type]
+            if token not in self.sent:
+                self.sent.add(token)
+                self.wave.append(token)
+
+    # -- a failure ----------------------------------------------------------------------------------------------------
+
+    def later(self, mark: Mark, intent: Intent) -> None:
+        """Do what is to be done for a mark; what a failure comes to is worked out at once, whatever the state."""
+        node = self.nodes[mark.node]
+        if mark.state is TaskState.FAILURE and intent is Intent.TELL and node.controllers:
+            self.resolve(node, mark)
+        else:
+            super().later(mark, intent)
+
+    def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
+        if mark.hold is not None:
+            self.undo(node, mark.key)
+        else:
+            super().tell(node, mark, passing_pauses)
+
+    def resolve(self, node: Node, mark: Mark) -> None:
+        try:
+            controller, strategy = self.resolution(node, mark)
+        except Refused as refused:
+            self.give_up(node, str(refused))
+            return
+        self.cause = self.cause or f"Task '{node.name}' failed: {mark.info}"[: st.INFO_LENGTH]
+        self.wave.append(Token(controller, 0, source=mark.key, errand=Errand.OPEN, strategy=strategy))
+
+    def resolution(self, node: Node, mark: Mark) -> tuple[int, Strategy]:
+        """Ask whose region is to be reverted, and whether it is to run again.
+
+        :raises Refused: a controller cannot be asked
+        """
+        *retries, whole = node.controllers
+        for source, retry in pairwise((node.id, *retries)):
+            strategy = self.host.strategy(retry, source, mark)
+            if strategy is Strategy.RETRY:
+                return retry, strategy
+            if strategy is Strategy.REVERT_ALL:
+                return whole, Strategy.REVERT
+        return node.controllers[0], Strategy.REVERT
+
+    def give_up(self, node: Node, reason: str) -> None:
+        """Let nothing more begin, and the execution fail once nothing is under way."""
+        if node.controllers:
+            self.broken += 1
+            self.cause = reason[: st.INFO_LENGTH]
+        else:
+            super().give_up(node, reason)
+
+    # -- a region is opened -------------------------------------------------------------------------------------------
+
+    def open(self, controller: Node, mark: Mark, token: Token) -> None:
+        assert token.source is not None
+        if mark.hold is None:
+            self.open_region(controller, token.strategy)
+            return
+        if mark.strategy is Strategy.RETRY and token.strategy is Strategy.REVERT:
+            self.reverted += 1
+            self.save(replace(mark, strategy=token.strategy))
+        failed = self.mark(token.source)
+        if failed.state is TaskState.FAILURE and failed.intent is None:
+            self.later(failed, Intent.REVERT)  # the region that is open already counts with it
+
+    def open_region(self, controller: Node, strategy: Strategy | None) -> None:
+        """Work out what has to be undone in a region, and in which order, and begin with what nothing holds up.
+
+        Cost: what has happened in the region, and its out-edges.
+        """
+        marks = [self.mark(key) for key in self.region(controller)]
+        self.reverted += strategy is Strategy.REVERT
+        undoable = {mark.node: mark for mark in map(self.call_off, marks) if is_undoable(mark)}
+        ahead = {id: self.ahead(mark, undoable.keys()) for id, mark in undoable.items()}
+        holds = defaultdict(list)
+        for id, targets in ahead.items():
+            for target in targets:
+                holds[target].append(id)
+        for id, mark in undoable.items():
+            chosen = strategy if id == controller.id else None
+            self.save(replace(mark, hold=len(ahead[id]), holds=tuple(holds[id]), strategy=chosen))
+        for id in undoable:
+            mark = self.mark((id, 1))
+            if not mark.hold and not mark.intent and mark.state not in st.ATTEMPTED_TASK_STATES:
+                self.later(mark, Intent.REVERT)
+
+    def region(self, controller: Node) -> list[Key]:
+        """List what has happened to the nodes of a region, in the order of their ids."""
+        assert controller.region is not None
+        known = self.before.keys() | self.marks.keys()
+        return sorted(key for key in known if controller.id <= key[0] <= controller.region)
+
+    def call_off(self, mark: Mark) -> Mark:
+        """Let a mark not begin or tell anything any more, nor its own region have been opened."""
+        if mark.intent not in (None, Intent.REVERT):
+            mark = self.release(mark)
+        self.reverted -= mark.strategy is Strategy.REVERT
+        return self.save(replace(mark, strategy=None)) if mark.strategy else mark
+
+    def ahead(self, mark: Mark, undoable: Container[int]) -> list[int]:
+        """List which of those that a node has led to have to be undone before it."""
+        targets = dict.fromkeys(edge.to for edge in self.nodes[mark.node].edges) if mark.told else ()
+        return [target for target in targets if isinstance(target, int) and target in undoable]
+
+    # -- a region is undone -------------------------------------------------------------------------------------------
+
+    def act(self, mark: Mark, intent: Intent) -> None:
+        if intent is Intent.REVERT:
+            self.undo(self.nodes[mark.node], mark.key)
+        else:
+            super().act(mark, intent)
+
+    def undo(self, node: Node, key: Key) -> None:
+        mark = self.mark(key)
+        if mark.strategy is Strategy.RETRY:
+            self.wave.append(Token(node.id, 0, errand=Errand.RETRY))
+        elif mark.state is TaskState.IGNORE:
+            self.undone(mark)
+        else:
+            self.revert(node, mark)
+
+    def revert(self, node: Node, mark: Mark) -> None:
+        """Begin an attempt to revert a node."""
+        state = st.next_task_state(mark.state, TaskEvent.REVERT)
+        mark = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=self.now, finished_at=None)
+        self.live += 1
+        try:
+            outcome = self.host.revert(node, mark.key)
+        except Refused as refused:
+            self.refuse(node, mark, str(refused))
+            return
+        if outcome:
+            self.end_revert(node, mark, outcome)
+        else:
+            self.save(mark)
+            self.record(EventKind.TASK, mark.state, mark)
+
+    def end_revert(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        mark = self.ended(mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
+        self.live -= 1
+        mark = self.save(replace(mark, finished_event=self.record(EventKind.TASK, mark.state, mark, info=mark.info)))
+        if mark.state is TaskState.REVERTED:
+            self.undone(mark)
+        else:
+            self.give_up(node, f"Task '{node.name}' could not be reverted: {mark.info}")
+
+    def undone(self, mark: Mark) -> None:
+        self.save(replace(mark, hold=None, holds=(), told=0))
+        self.wave.extend(Token(held, 0, errand=Errand.UNDONE) for held in mark.holds)
+
+    def undo_before(self, mark: Mark) -> None:
+        """Count that one of those that a node led to has been undone."""
+        assert mark.hold
+        mark = self.save(replace(mark, hold=mark.hold - 1))
+        if not mark.hold:
+            self.later(mark, Intent.REVERT)
+
+    # -- a region runs again ------------------------------------------------------------------------------------------
+
+    def retry(self, controller: Node, mark: Mark) -> None:
+        """Make the region of a controller new, and run that, unless something else has been decided meanwhile."""
+        if mark.strategy is not Strategy.RETRY or mark.hold:
+            return
+        region = self.region(controller)
+        if self.ignored:
+            assert controller.region is not None
+            self.spread_out(self.nodes[controller.region], Errand.RENEW)
+        for key in region:
+            if key != mark.key:
+                self.make_new(self.mark(key))
+        mark = self.renew(mark)
+        self.save(replace(mark, hold=None, holds=(), told=0, strategy=None))
+        super().start(controller, 1)
+
+    def make_new(self, mark: Mark) -> None:
+        """Let a node be as if nothing had happened to it, but for the number of its attempts."""
+        self.ignored -= mark.state is TaskState.IGNORE
+        if mark.state is not TaskState.PENDING:
+            mark = self.renew(mark)
+            self.host.reopen(self.nodes[mark.node], mark.key, False)
+        self.save(Mark(mark.node, mark.iteration, attempt=mark.attempt))
