@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from lazyengine import errors
@@ -20,7 +20,7 @@ from lazyengine.core import resolve
 from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
 from lazyengine.dataflow import params_at_start
-from lazyengine.db.claims import anything_to_claim, claim_tasks
+from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go
 from lazyengine.db.database import Database
 from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
 from lazyengine.db.statements import STEER
@@ -363,6 +363,26 @@ class Engine(Workflows):
             return ()
         return self.database.transaction(lambda store: claim_tasks(store.connection, owner, claim, self.clock()))
 
+    def hold_task(self, owner: str, assignment: Assignment, worker: str, lease_seconds: float) -> bool:
+        """Give one attempt to a worker; False if it is not on offer any more."""
+        until = self.clock() + timedelta(seconds=lease_seconds)
+
+        def work(store: Store) -> bool:
+            key = _key_of(store, owner, assignment)
+            return hold(store.connection, assignment.execution_id, key, assignment.attempt, worker, until)
+
+        return self.database.transaction(work)
+
+    def let_go(self, owner: str, assignment: Assignment, offers: bool) -> None:
+        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
+        now = self.clock() if offers else None
+
+        def work(store: Store) -> None:
+            key = _key_of(store, owner, assignment)
+            let_go(store.connection, assignment.execution_id, key, assignment.attempt, now)
+
+        self.database.transaction(work)
+
     # -- what no caller asks for --------------------------------------------------------------------------------------
 
     def carry_on(self, owner: str, execution_id: str, seconds: float = CARRY_ON_SECONDS) -> None:
@@ -479,6 +499,15 @@ def steer(run: Resolution, wish: ExecutionState) -> None:
     run.follow(resolve.steer(run.header, event, "Cancelled by request" if wish == "CANCELLED" else None, run.now))
     if event is ExecutionEvent.RESUME and run.header.backlog:
         run.unfold()
+
+
+def _key_of(store: Store, owner: str, assignment: Assignment) -> Key:
+    graph_id, _ = _graph_of(store, owner, assignment.execution_id)
+    node = store.node_named(graph_id, assignment.task)
+    if node is None:
+        raise errors.TaskNotFound.of(assignment.execution_id, assignment.task)
+    run = (node.id, assignment.iteration)
+    return run if assignment.item is None else (*run, assignment.item)
 
 
 def _graph_of(store: Store, owner: str, execution_id: str) -> tuple[int, ExecutionState]:

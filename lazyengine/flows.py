@@ -44,6 +44,11 @@ class Flows:
         self.factories = factories
         self._compiled: dict[str, CompiledFlow] = {}
 
+    def add(self, name: str, factory: Callable[[], Flow]) -> None:
+        """Make another flow known."""
+        self.factories = {**self.factories, name: factory}
+        self._compiled.pop(name, None)
+
     def __contains__(self, name: str) -> bool:
         return name in self.factories
 

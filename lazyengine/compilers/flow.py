@@ -44,6 +44,10 @@ class CompiledFlow:
     providers: Mapping[str, tuple[int, ...]]
     scopes: Scopes
 
+    def atom(self, name: str) -> Atom:
+        """Return a task or a retry controller by its name."""
+        return next(atom for atom in self.atoms.values() if atom.name == name)
+
 
 def compile_flow(flow: Flow | Atom) -> CompiledFlow:
     """Compile a flow, or a single task.

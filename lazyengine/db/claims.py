@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
+from lazyengine.core.graph import Key
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, WHOLE, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import node_of
+from lazyengine.db.store import named
 from lazyengine.records import Assignment, Claim
 
 _mark = t.mark.c
@@ -126,3 +128,18 @@ def _assignment(row: Any) -> Assignment:
         lease_expires_at=row.lease_expires_at,
         reverts=row.state == TaskState.REVERTING,
     )
+
+
+def hold(connection: Connection, execution_id: str, key: Key, attempt: int, worker: str, until: datetime) -> bool:
+    """Give one attempt to a worker, if it is still on offer."""
+    where = (*named(execution_id, key), _mark.attempt == attempt, _mark.offered_at.is_not(None))
+    values = {"offered_at": None, "claimed_by": worker, "claim_key": None, "lease_expires_at": until}
+    return bool(connection.execute(update(t.mark).where(*where).values(**values)).rowcount)
+
+
+def let_go(connection: Connection, execution_id: str, key: Key, attempt: int, offered_at: datetime | None) -> None:
+    """Take an attempt that is under way from whoever holds it; put it on offer again, or leave it to be completed."""
+    is_under_way = _mark.state.in_(ATTEMPTED_TASK_STATES)
+    where = (*named(execution_id, key), _mark.attempt == attempt, is_under_way)
+    values = {"offered_at": offered_at, "claimed_by": None, "claim_key": None, "lease_expires_at": None}
+    connection.execute(update(t.mark).where(*where).values(**values))

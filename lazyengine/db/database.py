@@ -130,6 +130,22 @@ class Database:
             raise errors.SchemaNotReady(current=current or "nothing", head=head)
 
 
+class CallersTransaction:
+    """Stands in for a `Database` in a transaction that the caller has begun and ends; nothing is repeated."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def transaction(self, work: Callable[[Store], T]) -> T:
+        """Run `work` in the caller's transaction."""
+        return work(Store(self.connection))
+
+    snapshot = transaction
+
+    def dispose(self) -> None:
+        """The connection is the caller's."""
+
+
 def _with_driver(url: str) -> str:
     """Name the driver that the extras install where the URL names none."""
     for scheme, driver in (
