@@ -32,6 +32,10 @@ COLOURS = {
     TaskState.FAILURE: ("#ffd9d6", "#b3261e"),
     TaskState.CANCELLED: ("#e7dff5", "#6a4fa3"),
     TaskState.SKIPPED: ("#e3eef0", "#4f7780"),
+    TaskState.IGNORE: ("#e3eef0", "#4f7780"),
+    TaskState.REVERTING: ("#ffe3c7", "#b45309"),
+    TaskState.REVERTED: ("#f3e6d8", "#8a5a2b"),
+    TaskState.REVERT_FAILURE: ("#ffd9d6", "#b3261e"),
 }
 """Of the inside and of the line; all insides are light enough for dark text."""
 

@@ -123,6 +123,7 @@ def test_states_clauses_and_workflows_are_drawn_apart():
     """Each state has its colour; of a task, one end for each command; a workflow has a frame of its own."""
     nodes = [Node(number, state) for number, state in enumerate(TaskState)]
     runs = {number: RunSummary(state) for number, state in enumerate(TaskState)}
+    last = f"n{len(nodes)}"
     ends = tuple(Edge(on, Command.FAIL) for on in On)
     shown = picture([*nodes, Node(len(nodes), "w", workflow="w", edges=ends)], runs)
     in_dot, in_mermaid = dot(shown), mermaid(shown)
@@ -131,14 +132,14 @@ def test_states_clauses_and_workflows_are_drawn_apart():
         assert f'  n{number} [label="{state}\\n{state}", fillcolor="{inside}", color="{line}"];\n' in in_dot
         assert f'  n{number}("{state}<br/>{state}"):::{state.lower()}\n' in in_mermaid
         assert f"  classDef {state.lower()} fill:{inside},stroke:{line}," in in_mermaid
-    assert 'n7 [label="w\\nPENDING\\nworkflow w", ' in in_dot
+    assert f'{last} [label="w\\nPENDING\\nworkflow w", ' in in_dot
     assert in_dot.count('peripheries="2"') == 1
-    assert '  n7[["w<br/>PENDING<br/>workflow w"]]:::pending\n' in in_mermaid
-    assert re.findall(r'n7 -> (e\d) \[label="(.*)", style="(.*)"\]', in_dot) == [
+    assert f'  {last}[["w<br/>PENDING<br/>workflow w"]]:::pending\n' in in_mermaid
+    assert re.findall(rf'{last} -> (e\d) \[label="(.*)", style="(.*)"\]', in_dot) == [
         ("e0", "on-success", "solid"), ("e0", "on-error", "dashed"), ("e0", "on-complete", "bold"),
         ("e0", "on-skip", "dotted"),
     ]  # fmt: skip
-    assert re.findall(r"n7 (\S+)\|.*\| (e\d)", in_mermaid) == [
+    assert re.findall(rf"{last} (\S+)\|.*\| (e\d)", in_mermaid) == [
         ("-->", "e0"), ("-.->", "e0"), ("==>", "e0"), ("-.->", "e0"),
     ]  # fmt: skip
 
