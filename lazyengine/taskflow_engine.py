@@ -38,8 +38,6 @@ from lazyengine.core.state import ALL, ATTEMPTED_TASK_STATES, Header, Intent, Ma
 SUCCESS = Outcome(TaskState.SUCCESS)
 WAYS_BACK = frozenset({states.REVERT, states.RETRY})
 """Intentions of an atom that is to be undone."""
-UNTOUCHED = frozenset({states.PENDING, states.REVERTED})
-"""States in which there is nothing to undo."""
 
 
 def now() -> datetime:
@@ -146,13 +144,16 @@ class Decisions(Host):
         :param resolves: a failure leads to something
         """
         self.waiting, self.ended = set(), set()
+        if resolves:
+            for retry in self.runtime.iterate_retries(states.RETRYING):
+                self.runtime.retry_subflow(retry)
         rebuilt = _Rebuilding(self.flow, self.stored_states(), resolves)
         self.header, self.marks = rebuilt.header, rebuilt.marks
         self.transact(resolve.unfold(self.slice, rebuilt.backlog, now(), self))
         for id in rebuilt.failed:
             self.fail(self.flow.atoms[id], self.runtime.storage.get(self.nodes[id].name))
-        states_now = self.stored_states()
-        wave = [Token(id, 1) for id in rebuilt.ready if id not in states_now or not is_to_be_undone(*states_now[id])]
+        stored = self.stored_states()
+        wave = [Token(id, 1) for id in rebuilt.ready if stored[id][1] not in WAYS_BACK]
         if wave:
             self.spread(tuple(wave))
 
@@ -246,6 +247,8 @@ class Decisions(Host):
         return self.hand_out(node)
 
     def revert(self, node: Node, key: Key) -> Outcome | None:
+        if node.kind is not Kind.GATE and self.runtime.storage.get_atom_intention(node.name) != states.REVERT:
+            self.runtime.storage.set_atom_intention(node.name, states.REVERT)
         return self.hand_out(node)
 
     def hand_out(self, node: Node) -> Outcome | None:
@@ -256,8 +259,8 @@ class Decisions(Host):
 
     def allows(self, node: Node, decider: Decider) -> bool:
         storage = self.runtime.storage
-        if storage.get_atom_state(node.name) == states.RUNNING:
-            return True  # it was asked before another process began it
+        if storage.get_atom_state(node.name) != states.PENDING:
+            return True  # it was asked before another process began the node
         sources = {one.link[0] for one in node.deciders if one.link[0] in self.flow.atoms}
         heard = {id for id in sources if not self.is_ignored(id)}
         if decider.link[0] in sources - heard:
@@ -276,10 +279,6 @@ class Decisions(Host):
 
 
 # -- the storage becomes marks ----------------------------------------------------------------------------------------
-
-
-def is_to_be_undone(state: str, intention: str) -> bool:
-    return intention in WAYS_BACK or state == states.RETRYING
 
 
 class _Rebuilding:
@@ -318,14 +317,14 @@ class _Rebuilding:
         return mark is not None and mark.told != 0
 
     def place(self, node: Node) -> None:
-        live = sum(map(self.has_told, self.sources[node.id]))
+        told = set(filter(self.has_told, self.sources[node.id]))
+        live, is_behind = len(told), not told.isdisjoint(self.undoable)
         has_all = live == node.indegree
         if node.id not in self.stored:
-            behind = not self.undoable.isdisjoint(self.sources[node.id])
-            self.mark(node, TaskState.SUCCESS if has_all else TaskState.PENDING, live, has_all, has_all and behind)
+            self.mark(node, TaskState.SUCCESS if has_all else TaskState.PENDING, live, has_all, has_all and is_behind)
             return
         state, intention = self.stored[node.id]
-        undo = is_to_be_undone(state, intention)
+        undo = is_behind or intention in WAYS_BACK
         if state == states.IGNORE:
             self.mark(node, TaskState.IGNORE, live, has_all, undo and has_all)
         elif state == states.FAILURE and self.resolves:
@@ -359,8 +358,7 @@ class _Rebuilding:
         before = tuple(sorted(source for source in self.sources[id] & self.undoable if self.has_told(source)))
         strategy = None
         if self.nodes[id].kind is Kind.RETRY:
-            state, intention = self.stored[id]
-            strategy = Strategy.RETRY if states.RETRY in (state, intention) or state == states.RETRYING else None
+            strategy = Strategy.RETRY if self.stored[id][1] == states.RETRY else None
         is_next = not ahead and mark.state in (TaskState.SUCCESS, TaskState.IGNORE)
         if is_next:
             place = 1 + sum(other.intent is not None for other in self.marks.values())
