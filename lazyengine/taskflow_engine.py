@@ -51,6 +51,8 @@ class LazyEngine(ParallelActionEngine):  # type: ignore[misc]
     "serial", it runs one atom after the other in the thread that calls `run`.
     """
 
+    _compiled: bool
+
     @classmethod
     def _fetch_task_executor(cls, options: Mapping[str, Any]) -> Any:
         chosen = options.get("executor")
@@ -155,7 +157,7 @@ class Decisions(Host):
         stored = self.stored_states()
         wave = [Token(id, 1) for id in rebuilt.ready if stored[id][1] not in WAYS_BACK]
         if wave:
-            self.spread(tuple(wave))
+            self.follow(tuple(wave))
 
     def iter_next_atoms(self, atom: Atom | None = None) -> Iterator[tuple[Atom, NoOpDecider]]:
         """Yield what may begin; without `atom`, all that has been handed out and has not ended."""
@@ -172,15 +174,15 @@ class Decisions(Host):
 
         What was handed out and not begun cannot run in a region that is opened; where none has it, it is left as it is.
         """
-        unbegun = [mark for other in self.waiting if (mark := self.marks[self.ids[other], 1]).state is TaskState.RUNNING]
+        handed_out = [self.marks[self.ids[other], 1] for other in self.waiting]
+        unbegun = [mark for mark in handed_out if mark.state is TaskState.RUNNING]
         for mark in unbegun:
             self.withdraw(mark)
         key = (self.ids[atom], 1)
         self.transact(resolve.complete(self.slice, key, Outcome(TaskState.FAILURE, failure), now(), self))
         stored = self.stored_states()
         for mark in unbegun:
-            state, intention = stored[mark.node]
-            if intention == states.REVERT:
+            if stored[mark.node][1] == states.REVERT:
                 if self.marks[mark.key].state not in ATTEMPTED_TASK_STATES:
                     self.waiting.discard(self.flow.atoms[mark.node])
             else:
@@ -207,9 +209,9 @@ class Decisions(Host):
 
     def transact(self, decision: Decision) -> None:
         self.apply(decision)
-        self.spread(decision.wave)
+        self.follow(decision.wave)
 
-    def spread(self, wave: tuple[Token, ...]) -> None:
+    def follow(self, wave: tuple[Token, ...]) -> None:
         while wave:
             decision = resolve.arrive(self.slice, wave, now(), self)
             self.apply(decision)

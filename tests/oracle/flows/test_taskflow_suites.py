@@ -1,7 +1,7 @@
 """TaskFlow's own tests of its engines, as the installed package has them, run by the engine `lazy`.
 
-Each class of its suites that makes an engine is derived from here, with another way to make one: serial, and in threads.
-What does not pass is listed with its reason, and has to go on not passing.
+Each class of its suites that makes an engine is derived from here, with another way to make one: serial, or in threads.
+Those of its storage make none.  What does not pass is listed with its reason, and has to go on not passing.
 """
 
 import importlib
@@ -71,6 +71,12 @@ def entry_point(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
         yield
+
+
+@pytest.fixture(autouse=True)
+def quick_threads(monkeypatch):
+    """Let threads that have nothing to do any more end sooner than after a second."""
+    monkeypatch.setattr("futurist._thread.ThreadWorker.MAX_IDLE_FOR", 0.02)
 
 
 def load_serial(self, flow, flow_detail=None, backend=None, **options):
