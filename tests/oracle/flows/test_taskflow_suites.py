@@ -5,27 +5,23 @@ Those of its storage make none.  What does not pass is listed with its reason, a
 """
 
 import importlib
-import importlib.metadata
 import os
 import socket
 import warnings
-from configparser import ConfigParser
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import taskflow.engines
 
 from lazyengine.taskflow_engine import LazyRuntime
 
-ROOT = Path(__file__).parents[3]
 NEEDED = ("etcd3gw", "fixtures", "kazoo", "kombu", "oslotest", "redis", "testtools")
 
 if os.environ.get("CI") != "true":
     for needed in NEEDED:
         pytest.importorskip(needed, reason="TaskFlow's tests need it")
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.usefixtures("entry_point")]
 
 SUITES = {
     "test_engines": ("SerialEngineTest", "ParallelEngineWithThreadsTest"),
@@ -52,25 +48,6 @@ NOT_PASSING = {
     ("test_retries", "SerialEngineTest", "test_nested_provides_graph_reverts_correctly"): IMPOSSIBLE,
     ("test_retries", THREADS, "test_nested_provides_graph_reverts_correctly"): IMPOSSIBLE,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def entry_point(tmp_path_factory):
-    """Let the engine be found by its name where this checkout is not what is installed."""
-    if "lazy" in importlib.metadata.entry_points(group="taskflow.engines").names:
-        yield
-        return
-    settings = ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    engines = settings["options.entry_points"]["taskflow.engines"].strip()
-    place = tmp_path_factory.mktemp("installed")
-    info = place / "lazyengine_checkout-0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lazyengine-checkout\nVersion: 0\n")
-    (info / "entry_points.txt").write_text(f"[taskflow.engines]\n{engines}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(place)
-        yield
 
 
 @pytest.fixture(autouse=True)
