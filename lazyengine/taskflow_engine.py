@@ -151,6 +151,7 @@ class Decisions(Host):
                 self.runtime.retry_subflow(retry)
         rebuilt = _Rebuilding(self.flow, self.stored_states(), resolves)
         self.header, self.marks = rebuilt.header, rebuilt.marks
+        self.waiting.update(self.flow.atoms[id] for id in rebuilt.begun)
         self.transact(resolve.unfold(self.slice, rebuilt.backlog, now(), self))
         for id in rebuilt.failed:
             self.fail(self.flow.atoms[id], self.runtime.storage.get(self.nodes[id].name))
@@ -190,8 +191,8 @@ class Decisions(Host):
                 self.header = replace(self.header, live=self.header.live + 1)
 
     def withdraw(self, mark: Mark) -> None:
-        """Let a run that was handed out not have begun: a controller that was to run again has run before."""
-        has_run = self.stored_states()[mark.node][1] == states.RETRY
+        """Let a run that was handed out not have begun; it has run before where a process died, or it is retried."""
+        has_run = self.stored_states()[mark.node][0] != states.PENDING
         state = TaskState.SUCCESS if has_run else TaskState.PENDING
         self.marks[mark.key] = replace(mark, state=state)
         self.header = replace(self.header, live=self.header.live - 1)
@@ -262,7 +263,7 @@ class Decisions(Host):
     def allows(self, node: Node, decider: Decider) -> bool:
         storage = self.runtime.storage
         if storage.get_atom_state(node.name) != states.PENDING:
-            return True  # it was asked before another process began the node
+            return True  # it was asked before the node ran for the first time
         sources = {one.link[0] for one in node.deciders if one.link[0] in self.flow.atoms}
         heard = {id for id in sources if not self.is_ignored(id)}
         if decider.link[0] in sources - heard:
@@ -290,6 +291,7 @@ class _Rebuilding:
 
     :param stored: states and intentions by node
     :ivar backlog: what is to be undone next
+    :ivar begun: what was under way forward
     :ivar failed: failures to be decided on
     :ivar ready: nodes that the last token is to be put on
     """
@@ -302,17 +304,21 @@ class _Rebuilding:
             for target in targets:
                 self.sources[target].add(source)
         self.marks: dict[Key, Mark] = {}
+        self.begun: list[int] = []
         self.failed: list[int] = []
         self.ready: list[int] = []
         self.undoable: set[int] = set()
         order = list(TopologicalSorter({node.id: self.sources[node.id] for node in self.nodes}).static_order())
         for id in order:
             self.place(self.nodes[id])
+        self.backlog: list[Key] = []
         for id in order:
-            self.hold(id)
-        self.backlog = [mark.key for mark in self.marks.values() if mark.intent]
+            if id in self.undoable:
+                self.hold(id)
         ignored = sum(mark.state is TaskState.IGNORE for mark in self.marks.values())
-        self.header = Header(live=len(self.failed), backlog=len(self.backlog), held=len(self.backlog), ignored=ignored)
+        self.header = Header(
+            live=len(self.begun) + len(self.failed), backlog=len(self.backlog), held=len(self.backlog), ignored=ignored
+        )
 
     def has_told(self, id: int) -> bool:
         mark = self.marks.get((id, 1))
@@ -338,6 +344,9 @@ class _Rebuilding:
             self.mark(node, TaskState.SUCCESS, node.indegree, True, undo)
         elif state != states.PENDING and undo:
             self.mark(node, TaskState.SUCCESS, node.indegree, False, True)
+        elif state != states.PENDING:
+            self.begun.append(node.id)
+            self.mark(node, TaskState.RUNNING, node.indegree, False, False)
         elif has_all and not undo:
             self.ready.append(node.id)
             self.mark(node, TaskState.PENDING, max(0, live - 1), False, False)
@@ -352,17 +361,14 @@ class _Rebuilding:
             self.undoable.add(node.id)
 
     def hold(self, id: int) -> None:
-        """Let a node that is to be undone wait for those behind it; nothing more of what is behind one begins."""
+        """Let a node that is to be undone wait for those behind it."""
         mark = self.marks[id, 1]
-        if id not in self.undoable:
-            return
         ahead = [to for to in self.targets[id] if to in self.undoable] if mark.told else []
         before = tuple(sorted(source for source in self.sources[id] & self.undoable if self.has_told(source)))
         strategy = None
         if self.nodes[id].kind is Kind.RETRY:
             strategy = Strategy.RETRY if self.stored[id][1] == states.RETRY else None
-        is_next = not ahead and mark.state in (TaskState.SUCCESS, TaskState.IGNORE)
-        if is_next:
-            place = 1 + sum(other.intent is not None for other in self.marks.values())
-            mark = replace(mark, intent=Intent.REVERT, place=place)
+        if not ahead and mark.state in (TaskState.SUCCESS, TaskState.IGNORE):
+            self.backlog.append(mark.key)
+            mark = replace(mark, intent=Intent.REVERT, place=len(self.backlog))
         self.marks[mark.key] = replace(mark, hold=len(ahead), holds=before, strategy=strategy)
