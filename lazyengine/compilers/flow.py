@@ -56,7 +56,15 @@ def compile_flow(flow: Flow | Atom) -> CompiledFlow:
     :raises TypeError: what it holds is no flow and no task
     :raises ValueError: it holds the same thing twice
     """
-    return _Layout(compiler.PatternCompiler(flow).compile()).result()
+    return lay_out(compiler.PatternCompiler(flow).compile())
+
+
+def lay_out(compilation: compiler.Compilation) -> CompiledFlow:
+    """Make a graph of what TaskFlow's compiler has made of a flow.
+
+    :raises taskflow.exceptions.Duplicate: two atoms have the same name
+    """
+    return _Layout(compilation).result()
 
 
 class _Layout:

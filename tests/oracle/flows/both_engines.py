@@ -76,6 +76,8 @@ class TaskFlowRun:
     :param order: which of those under way ends next, or None for TaskFlow's own order
     :param suspend_at: how many atoms end before it is suspended
     :param retries_first: let controllers end before any task does
+    :param engine: the engine that runs it
+    :param follow: the order in which its atoms are to end, as `ended` has it, in the place of `order`
     :ivar ended: the names of atoms in the order in which they ended; None where it was suspended
     :ivar stalls: how often it stopped by itself although there was more to do
     :ivar executed: the atoms that were executed and not reverted since
@@ -87,6 +89,8 @@ class TaskFlowRun:
     order: random.Random | None = None
     suspend_at: int | None = None
     retries_first: bool = False
+    engine: str = "serial"
+    follow: list[str | None] | None = None
     ended: list[str | None] = field(default_factory=list)
     stalls: int = 0
     executed: set[str] = field(default_factory=set)
@@ -94,11 +98,12 @@ class TaskFlowRun:
     asked_to_stop: bool = False
 
     def run(self) -> Ending:
-        engine = self.engine = engines.load(self.flow, engine="serial")
-        if self.order:
+        engine = self.loaded = engines.load(self.flow, engine=self.engine)
+        self.steps = iter(name for name in self.follow or () if name)
+        if self.order or self.follow is not None:
             engine._task_executor = LazyExecutor()
         engine.compile()
-        if self.order:
+        if self.order or self.follow is not None:
             engine._runtime.builder._waiter = self.wait
         self.record(engine._runtime.completer)
         while True:
@@ -113,7 +118,14 @@ class TaskFlowRun:
 
     def wait(self, futures: set[Any], timeout: float) -> tuple[set[Any], set[Any]]:
         done = [future for future in futures if future.done()] if self.retries_first else []
-        chosen = self.order.choice(sorted(done or futures, key=lambda future: future.atom.name))
+        by_name = {future.atom.name: future for future in (done or futures)}
+        if self.follow is None:
+            assert self.order is not None
+            chosen = by_name[self.order.choice(sorted(by_name))]
+        else:
+            name = next(self.steps)
+            assert name in by_name, f"{name} ends in the other engine; here these are under way: {sorted(by_name)}"
+            chosen = by_name[name]
         if isinstance(chosen, LazyFuture) and not chosen.done():
             chosen.set_result(chosen.call())
         return {chosen}, futures - {chosen}
@@ -123,7 +135,7 @@ class TaskFlowRun:
 
         def recorded(node: Any, outcome: str, result: Any) -> None:
             if len(self.ended) == self.suspend_at:
-                self.engine.suspend()
+                self.loaded.suspend()
                 self.asked_to_stop = True
                 self.ended.append(None)
             self.ended.append(node.name)
@@ -134,8 +146,8 @@ class TaskFlowRun:
         completer.complete = recorded
 
     def ending(self) -> Ending:
-        storage, atoms, results = self.engine.storage, {}, {}
-        for atom in self.engine._runtime.iterate_nodes(("task", "retry")):
+        storage, atoms, results = self.loaded.storage, {}, {}
+        for atom in self.loaded._runtime.iterate_nodes(("task", "retry")):
             name = atom.name
             state = storage.get_atom_state(name)
             atoms[name] = (state, self.calls.executed[name], self.calls.reverted[name])
