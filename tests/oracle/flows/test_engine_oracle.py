@@ -5,6 +5,8 @@ goes on with what it has rebuilt from the storage.
 """
 
 import random
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,10 @@ def test_in_random_orders(raising):
 def test_suspended_on_the_way():
     for seed in range(4000, 4000 + SEEDS):
         compare(seed, suspend_at=seed % 12)
+
+
+def test_example(capsys):
+    runpy.run_path(str(Path(__file__).parents[3] / "examples" / "taskflow_engine.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:5] == ["fetch", "fetch is reverted", "fetch", "print page 0, page 1, page 2", "SUCCESS"]
+    assert lines[5:] == ["SUSPENDED", "fetch", "fetch is reverted", "fetch", "print page 0, page 1", "SUCCESS"]

@@ -6,11 +6,9 @@ Those of its storage make none.  What does not pass is listed with its reason, a
 
 import importlib
 import os
-import runpy
 import socket
 import warnings
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import taskflow.engines
@@ -125,10 +123,3 @@ with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
             derived = derive(module, name)
             globals()[derived.__name__] = derived
 del derived
-
-
-def test_example(capsys):
-    runpy.run_path(str(Path(__file__).parents[3] / "examples" / "taskflow_engine.py"), run_name="__main__")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:5] == ["fetch", "fetch is reverted", "fetch", "print page 0, page 1, page 2", "SUCCESS"]
-    assert lines[5:] == ["SUSPENDED", "fetch", "fetch is reverted", "fetch", "print page 0, page 1", "SUCCESS"]
