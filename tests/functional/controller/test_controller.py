@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import runpy
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -248,6 +249,38 @@ def test_what_a_living_process_runs_is_left_to_it(url: str, made: Callable[..., 
     may_end.set()
     settled(first)
     assert first.get_state(execution) == "SUCCESS"
+
+
+def complete_a_branch(url: str, execution: str, number: int) -> None:
+    with Controller(url, executor=None, flows=(flows.branches,)) as controller:
+        for _ in range(2):
+            controller.complete_task(execution, f"b{number}", number)
+
+
+@pytest.mark.backends("sqlite", "postgresql")
+def test_eight_processes_complete_the_branches_of_a_flow(url: str, controller: Controller) -> None:
+    """All at once and each twice; what follows begins once."""
+    execution = controller.start(flows.branches)
+    settled(controller)
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=complete_a_branch, args=(url, execution, number)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 8
+    last = controller.engine.get_task("", execution, "last")
+    assert (last.state.value, last.attempt) == ("RUNNING", 1)
+    controller.start(execution=execution)
+    settled(controller)
+    controller.complete_task(execution, "last", "done")
+    assert controller.get_state(execution) == "SUCCESS"
+
+
+def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs as it stands."""
+    runpy.run_path(str(Path(__file__).parents[3] / "examples" / "taskflow_library.py"), run_name="__main__")
+    assert capsys.readouterr().out.splitlines()[-2:] == ["shipping tea, approved by ann", "SUCCESS"]
 
 
 def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
