@@ -305,8 +305,11 @@ class Store:
 
         Rows go in the order of their key, as in every transaction that writes several: so none wait in a circle.
         """
-        rows = [mark_row(execution_id, marks[key], nodes[key[0]], data.get(key, NO_DATA), now) for key in sorted(marks)]
-        self.connection.execute(SAVE_MARKS[self.dialect], rows)
+        keys = sorted(marks)
+        for at in range(0, len(keys), LONGEST_LIST):  # a row takes more memory than its mark
+            batch = keys[at : at + LONGEST_LIST]
+            rows = [mark_row(execution_id, marks[key], nodes[key[0]], data.get(key, NO_DATA), now) for key in batch]
+            self.connection.execute(SAVE_MARKS[self.dialect], rows)
 
     def beat(self, execution_id: str, mark: Mark, progress: float | None, lease_expires_at: datetime | None) -> None:
         """Note that whoever holds a run is alive."""
