@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
-from lazyengine.core import resolve
 from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
 from lazyengine.dataflow import params_at_start
@@ -115,10 +114,7 @@ class Engine(Workflows):
                 parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
             )  # fmt: skip
             run = nest.start(identity, graph, execution, start.digest)
-            nest.close(run)
-            created = store.execution(owner, execution_id)
-            assert created is not None
-            return Started(created, run.handed_out_after(1), created=True)
+            return Started(nest.close_and_read(run), run.handed_out_after(1), created=True)
 
         started, went_on = self._transact(owner, work)
         if started is None:
@@ -147,10 +143,7 @@ class Engine(Workflows):
                 parent=None, root_id=execution_id, depth=0, has_data=False, traceparent=None, flow=name,
             )  # fmt: skip
             run = nest.start(identity, graph, replace(execution, input=input))
-            nest.close(run)
-            created = nest.store.execution(owner, execution_id)
-            assert created is not None
-            return Started(created, run.handed_out_after(1), created=True)
+            return Started(nest.close_and_read(run), run.handed_out_after(1), created=True)
 
         return self._transact(owner, work)[0]
 
@@ -158,10 +151,7 @@ class Engine(Workflows):
         if digest != start.digest:
             raise errors.ExecutionIdInUse(execution_id=execution_id)
         run = nest.open(execution_id)
-        nest.close(run)
-        execution = nest.store.execution(nest.owner, execution_id)
-        assert execution is not None
-        return Started(execution, run.handed_out_after(1), created=start.id is None)
+        return Started(nest.close_and_read(run), run.handed_out_after(1), created=start.id is None)
 
     def get_execution(self, owner: str, execution_id: str) -> Execution:
         """Return an execution with its input and output.
@@ -198,10 +188,7 @@ class Engine(Workflows):
                 nest.store.describe(execution_id, description, tags, run.now)
             if state is not None:
                 steer(run, state)
-            nest.close(run)
-            execution = nest.store.execution(owner, execution_id)
-            assert execution is not None
-            return execution
+            return nest.close_and_read(run)
 
         execution, went_on = self._transact(owner, work)
         return self.get_execution(owner, execution_id) if went_on else execution
@@ -337,9 +324,7 @@ class Engine(Workflows):
         def work(nest: Nesting) -> Rerunning:
             run = nest.open(execution_id)
             first = run_again(run, rerun)
-            nest.close(run)
-            execution = nest.store.execution(owner, execution_id)
-            assert execution is not None
+            execution = nest.close_and_read(run)
             return Rerunning(execution, run.handed_out_after(first) if run.events else ())
 
         answer, went_on = self._transact(owner, work)
@@ -496,9 +481,7 @@ def steer(run: Resolution, wish: ExecutionState) -> None:
         return
     if run.header.state in FINAL_EXECUTION_STATES:
         raise errors.ExecutionFinished(execution_id=run.execution_id, state=run.header.state)
-    run.follow(resolve.steer(run.header, event, "Cancelled by request" if wish == "CANCELLED" else None, run.now))
-    if event is ExecutionEvent.RESUME and run.header.backlog:
-        run.unfold()
+    run.steer(event, "Cancelled by request" if event is ExecutionEvent.CANCEL else None)
 
 
 def _key_of(store: Store, owner: str, assignment: Assignment) -> Key:

@@ -163,6 +163,13 @@ class Nesting:
                 self.close(above)
         return status
 
+    def close_and_read(self, run: Resolution) -> Execution:
+        """Close an execution, and return it as it is saved now."""
+        self.close(run)
+        execution = self.store.execution(self.owner, run.execution_id)
+        assert execution is not None
+        return execution
+
     def _save(self, run: Resolution) -> ExecutionStatus:
         run.settle()
         status = run.save()
@@ -201,7 +208,7 @@ class Nesting:
             run.follow(resolve.doze(run.slice(), key, dozes, run.now))
         if after in STOPPED and run.header.state is ExecutionState.RUNNING:
             info = f"Execution {child.execution_id} of task '{run.nodes[key[0]].name}' was suspended"
-            run.follow(resolve.steer(run.header, ExecutionEvent.SUSPEND, info, run.now))
+            run.steer(ExecutionEvent.SUSPEND, info)
 
     def _may_take_back(self, run: Resolution, mark: Mark, task: Mark, parent: Parent) -> bool:
         """Tell whether a task can be under way again whose execution was run again: nothing else has come of it."""
@@ -212,9 +219,7 @@ class Nesting:
     def _resume(self, run: Resolution) -> None:
         """Go on where the last execution below that was suspended does."""
         if run.header.state in STOPPED and not self.store.has_child_in(run.execution_id, STOPPED):
-            run.follow(resolve.steer(run.header, ExecutionEvent.RESUME, None, run.now))
-            if run.header.backlog:
-                run.unfold()
+            run.steer(ExecutionEvent.RESUME)
 
 
 def _outcome(child: Resolution, status: ExecutionStatus) -> Outcome:

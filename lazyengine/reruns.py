@@ -10,7 +10,7 @@ from lazyengine.core.state import FINAL_EXECUTION_STATES, RERUNNABLE_TASK_STATES
 from lazyengine.db.reruns import count_asleep, offer_again, read_item_marks, read_stalled
 from lazyengine.records import Rerun
 from lazyengine.reports import find_run
-from lazyengine.resolution import Resolution
+from lazyengine.resolution import STOPPED, Resolution
 
 
 def run_again(run: Resolution, rerun: Rerun) -> int:
@@ -65,7 +65,7 @@ def _check(run: Resolution, node: Node, mark: Mark, rerun: Rerun) -> None:
     where = {"execution_id": run.execution_id, "task": node.name, "state": mark.state}
     if state is ExecutionState.SUCCESS:
         raise errors.ExecutionSucceeded(execution_id=run.execution_id)
-    if state in (ExecutionState.SUSPENDING, ExecutionState.SUSPENDED):
+    if state in STOPPED:
         raise errors.ExecutionSuspended(execution_id=run.execution_id, state=state)
     if rerun.skip and mark.state is not TaskState.FAILURE:
         raise errors.TaskNotFailed(wanted="one that is FAILURE", done="skipped", **where)

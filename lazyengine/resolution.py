@@ -17,6 +17,7 @@ from lazyengine.core.state import (
     INFO_LENGTH,
     Event,
     EventKind,
+    ExecutionEvent,
     ExecutionState,
     Header,
     Mark,
@@ -176,6 +177,12 @@ class Resolution:
         for run in {key[:2] for key in backlog} - self.marks.keys():
             self.load_key(run)
         self.follow(resolve.unfold(self.slice(), backlog, self.now, self.flow, budget))
+
+    def steer(self, event: ExecutionEvent, info: str | None = None) -> None:
+        """Suspend, resume or cancel it; what is resumed carries on with its backlog."""
+        self.follow(resolve.steer(self.header, event, info, self.now))
+        if event is ExecutionEvent.RESUME and self.header.backlog:
+            self.unfold()
 
     def load_key(self, key: Key) -> None:
         """Make known a run or an item, as far as it is there, and what its end needs."""

@@ -2,8 +2,8 @@
 
 TaskFlow's own compiler says what follows what (`engines/action_engine/compiler.py`): each flow has a node where it is
 entered and one where it is left, and its retry controller comes right after the first.  Here that graph is laid out:
-ids are given depth-first, so that what a retry controller controls is a range of ids that begins with it.  This is the
-only module that knows TaskFlow's flows; everything behind it knows nodes.
+ids are given depth-first, so that what a retry controller controls is a range of ids that begins with it.  The core
+knows nodes only.
 """
 
 from collections import Counter, deque
