@@ -464,11 +464,14 @@ class Engine(Workflows):
         return answer, bool(left)
 
     def _in_transaction(self, owner: str, work: Callable[[Nesting], T]) -> tuple[T, list[str]]:
-        def in_one(store: Store) -> tuple[T, list[str]]:
+        def in_one(store: Store) -> tuple[T, Nesting]:
             nest = Nesting(store, owner, self.settings, self.evaluator, self.clock, self.flows)
-            return work(nest), nest.left
+            return work(nest), nest
 
-        return self.database.transaction(in_one)
+        answer, nest = self.database.transaction(in_one)
+        if nest.has_news:
+            self.database.ring()
+        return answer, nest.left
 
 
 def steer(run: Resolution, wish: ExecutionState) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 
 from lazyengine import errors
 from lazyengine.db import migrations
+from lazyengine.db.bell import Bell
 from lazyengine.db.store import Store, Superseded
 from lazyengine.settings import Settings
 
@@ -40,6 +41,7 @@ class Database:
         self._pid = 0
         self._lock = threading.Lock()
         self._writer = threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        self.bell = Bell(self)
 
     @property
     def engine(self) -> Engine:
@@ -48,11 +50,13 @@ class Database:
             if self._engine is None or self._pid != os.getpid():
                 if self._engine is not None:
                     self._engine.dispose(close=False)  # the sockets belong to the parent process
+                    self.bell = Bell(self)
                 self._engine, self._pid = _create(self.url, self.settings), os.getpid()
             return self._engine
 
     def dispose(self) -> None:
         """Close every connection."""
+        self.bell.close()
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
@@ -104,6 +108,10 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def ring(self) -> None:
+        """Wake whoever waits for what was committed."""
+        self.bell.ring()
+
     # -- schema -------------------------------------------------------------------------------------------------------
 
     def upgrade(self) -> None:
@@ -141,6 +149,9 @@ class CallersTransaction:
         return work(Store(self.connection))
 
     snapshot = transaction
+
+    def ring(self) -> None:
+        """Nothing was committed yet."""
 
     def dispose(self) -> None:
         """The connection is the caller's."""
