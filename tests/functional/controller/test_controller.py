@@ -50,11 +50,11 @@ def settled(controller: Controller) -> None:
 
 
 def state_of(controller: Controller, execution: str, task: str) -> str:
-    return controller.engine.get_task("", execution, task).state.value
+    return controller.store.engine.get_task("", execution, task).state.value
 
 
 def result_of(controller: Controller, execution: str, task: str) -> Any:
-    return controller.engine.get_task("", execution, task).result
+    return controller.store.engine.get_task("", execution, task).result
 
 
 def test_results_go_where_they_are_required(controller: Controller) -> None:
@@ -209,7 +209,7 @@ def test_what_a_dead_process_held_is_run_again(url: str, database: Database, tmp
     assert process.exitcode == -signal.SIGKILL
     flow = linear_flow.Flow("mortal").add(flows.Note("first"), flows.Note("second"))
     with Controller(url, flows=(flow,)) as controller:
-        (execution,) = (one.id for one in controller.engine.list_executions("", EVERY).items)
+        (execution,) = (one.id for one in controller.store.engine.list_executions("", EVERY).items)
         assert state_of(controller, execution, "second") == "RUNNING"
         controller.start(execution=execution)
         settled(controller)
@@ -220,7 +220,7 @@ def test_what_a_dead_process_held_is_run_again(url: str, database: Database, tmp
 def test_a_process_that_does_not_know_the_flow(controller: Controller, made: Callable[..., Controller]) -> None:
     execution = controller.start(flows.one_two_three)
     settled(controller)
-    stranger = made(controller.engine.settings.database_url)
+    stranger = made(controller.store.engine.settings.database_url)
     with pytest.raises(errors.WorkflowNotFound):
         stranger.start(execution=execution)
     with pytest.raises(errors.WorkflowNotFound):
@@ -269,7 +269,7 @@ def test_eight_processes_complete_the_branches_of_a_flow(url: str, controller: C
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * 8
-    last = controller.engine.get_task("", execution, "last")
+    last = controller.store.engine.get_task("", execution, "last")
     assert (last.state.value, last.attempt) == ("RUNNING", 1)
     controller.start(execution=execution)
     settled(controller)
