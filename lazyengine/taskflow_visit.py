@@ -28,7 +28,7 @@ from taskflow.atom import Atom
 from taskflow.engines.action_engine.executor import EXECUTED, REVERTED, TaskExecutor
 from taskflow.flow import Flow
 from taskflow.persistence.base import Backend
-from taskflow.persistence.models import AtomDetail, FlowDetail
+from taskflow.persistence.models import AtomDetail, FlowDetail, RetryDetail
 from taskflow.task import REVERT_FLOW_FAILURES, REVERT_RESULT, Task
 from taskflow.types.failure import Failure
 
@@ -98,12 +98,17 @@ class Visit:
 
     def __init__(self, flow: Flow, detail: FlowDetail, backend: Backend, holder: str | None) -> None:
         self.detail, self.holder, self.calls = detail, holder, _Calls()
+        for one in detail:
+            if isinstance(one, RetryDetail):
+                restore_results(one)
         self.engine = LazyEngine(flow, detail, backend, {"executor": self.calls})
         self.storage = self.engine.storage
         self.runtime = self.engine.open()
         self.decisions, self.completer = self.runtime.selector, self.runtime.completer
         self.atoms: dict[str, Atom] = {atom.name: atom for atom in self.decisions.ids}
         self.attempts: dict[str, int] = {}
+        for name in self.atoms:
+            self.keep_results(name)
 
     # -- how things stand ---------------------------------------------------------------------------------------------
 
@@ -148,6 +153,7 @@ class Visit:
     def end_atom(self, atom: Atom, outcome: str, result: Any) -> None:
         was_broken = self.is_broken
         self.completer.complete(atom, outcome, result)
+        self.keep_results(atom.name)
         if was_broken:
             return
         if not isinstance(result, Failure):
@@ -189,6 +195,14 @@ class Visit:
     def write(self, name: str, holding: Holding) -> None:
         self.storage.update_atom_metadata(name, {META: asdict(holding)})
 
+    def keep_results(self, name: str) -> None:
+        """Keep what `restore_results` needs, before a failure is put beside it."""
+        detail = self.atom_detail(name)
+        if isinstance(detail, RetryDetail):
+            results = [result for result, _ in detail.results]
+            if results != kept_results(detail):
+                self.storage.update_atom_metadata(name, {META: {"results": results}})
+
     def settle(self) -> None:
         """Let the flow have come to rest, or to its end, if it has."""
         if self.in_flight() or self.state not in (states.RUNNING, states.SUSPENDING):
@@ -221,3 +235,20 @@ class Visit:
     def give_up(self, failure: Failure) -> None:
         """Let nothing more begin."""
         self.storage.update_flow_metadata({META: failure.exception_str})
+
+
+def kept_results(detail: RetryDetail) -> list[Any]:
+    return list(detail.meta.get(META, {}).get("results", ()))
+
+
+def restore_results(detail: RetryDetail) -> None:
+    """Put the results of a retry controller in order, as it was read from a backend.
+
+    An attempt that led to a failure comes back with the dictionary of that failure as its result, so a `ForEach` would
+    not see what it has tried (TaskFlow: `persistence/models.py`, RetryDetail.from_dict).
+    """
+    kept = dict(enumerate(kept_results(detail)))
+    detail.results = [
+        (kept.get(attempt, result) if failures else result, failures)
+        for attempt, (result, failures) in enumerate(detail.results)
+    ]
