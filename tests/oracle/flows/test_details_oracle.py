@@ -1,11 +1,17 @@
 """Random flows over TaskFlow's persistence, one verb after the other, against TaskFlow's serial engine.
 
 Tasks are handed out and completed one by one in the order in which they end in TaskFlow; nothing but the storage is
-between two verbs.
+between two verbs.  What is not compared, and why:
+
+* Retry controllers end within a verb, those that begin together in the order of the flow.  So none fails as it is
+  executed, and nothing is stopped at the end of one.
+* Once a flow is broken, controllers are not asked any more about what fails while it comes to rest, so their histories
+  are left out where a flow ends as FAILURE.
 """
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -15,7 +21,6 @@ from taskflow.exceptions import InvalidState, StorageFailure, WrappedFailure
 from taskflow.flow import Flow
 from taskflow.persistence.backends import impl_memory
 from taskflow.persistence.models import FlowDetail
-from taskflow.types.failure import Failure
 
 from lazyengine.controller import Controller
 from lazyengine.records import Assignment
@@ -25,7 +30,7 @@ from tests.oracle.flows.random_flows import Broken, Calls, RandomFlow
 
 logging.getLogger("taskflow").setLevel(logging.CRITICAL + 1)
 
-SEEDS = 250
+SEEDS = 120
 WRONG = (Broken, InvalidState, StorageFailure, WrappedFailure)
 ENDS = ("SUCCESS", "REVERTED", "FAILURE")
 
@@ -109,19 +114,37 @@ def follow(ended: list[str | None], tasks: Callable[[str], Any]) -> Callable[[li
     return choose
 
 
+def stops_at_a_controller(ended: list[str | None], tasks: Callable[[str], Any]) -> bool:
+    follows = ended[ended.index(None) + 1 :] if None in ended else []
+    return bool(follows) and follows[0] is not None and tasks(follows[0]) is None
+
+
 @pytest.mark.parametrize("raising", [False, True], ids=["", "deciders and controllers that raise"])
 @pytest.mark.parametrize("stops", [False, True], ids=["", "stopped on the way"])
 def test_random_flows_end_as_in_taskflow(raising: bool, stops: bool) -> None:
-    compared = 0
+    kinds: Counter[str] = Counter()
     for seed in range(6000, 6000 + SEEDS):
-        theirs = TaskFlowRun(
-            *RandomFlow(seed, raising).build(), random.Random(seed), seed % 8 if stops else None, retries_first=True
-        )
+        random_flow = RandomFlow(seed, raising, failing=False)
+        suspend_at = seed % 8 if stops else None
+        theirs = TaskFlowRun(*random_flow.build(), random.Random(seed), suspend_at, retries_first=True)
         expected = theirs.run()
-        if theirs.stalls or theirs.reverts_unbegun:
+        ours = DoorRun(*random_flow.build())
+        if stops_at_a_controller(theirs.ended, ours.task):
             continue
-        ours = DoorRun(*RandomFlow(seed, raising).build())
         found = ours.run(follow(theirs.ended, ours.task))
+        if expected.state == "FAILURE":
+            found.results = expected.results = {}
         assert found == expected, f"seed {seed}"
-        compared += 1
-    assert compared > SEEDS * 0.6, compared
+        kinds[found.state] += 1
+    assert kinds["SUCCESS"] > SEEDS / 6
+    assert kinds["REVERTED"] > SEEDS / 6
+    assert kinds["FAILURE"] > 1
+
+
+def test_random_flows_come_to_an_end() -> None:
+    """In any order, stopped anywhere, whatever fails."""
+    for seed in range(7000, 7000 + SEEDS):
+        chance = random.Random(seed)
+        ours = DoorRun(*RandomFlow(seed, raising=True).build())
+        ours.run(lambda names, chance=chance: chance.choice([*names, None]))
+        assert {one.state for one in ours.detail}.isdisjoint({"RUNNING", "REVERTING", "RETRYING"}), f"seed {seed}"
