@@ -37,19 +37,24 @@ class NoteBehindAGate(Note):
 
     def execute(self, log: str, gate: str) -> Any:
         self.note(log, self.name)
-        deadline = time.monotonic() + 60
-        while not Path(gate).exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(gate)
         return 1
 
 
-class DieOnce(Note):
-    """Is killed, with its process, when it runs for the first time."""
+def wait_for(gate: str) -> None:
+    deadline = time.monotonic() + 60
+    while not Path(gate).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
-    def execute(self, log: str) -> Any:
+
+class DieOnce(Note):
+    """Is killed, with its process, when it runs for the first time and the file `gate` is there."""
+
+    def execute(self, log: str, gate: str) -> Any:
         again = self.name in Path(log).read_text().splitlines()
         self.note(log, self.name)
         if not again:
+            wait_for(gate)
             os.kill(os.getpid(), signal.SIGKILL)
         return "done"
 

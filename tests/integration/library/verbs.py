@@ -32,7 +32,9 @@ def call(controller: Controller, store: Any, verb: str, *arguments: Any) -> Any:
 
 def main() -> None:
     store, verb, *arguments = map(json.loads, sys.argv[1:])
-    known = (process_flows.one_two_three, process_flows.branches) if isinstance(store, str) else ()
+    known = (
+        (process_flows.one_two_three, process_flows.branches, process_flows.mortal) if isinstance(store, str) else ()
+    )
     with Controller(store, flows=known) as controller:
         answer = call(controller, store, verb, *arguments)
         print(json.dumps(answer), flush=True)
