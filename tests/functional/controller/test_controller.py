@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Any
+from uuid import UUID, uuid4
 
 import library_flows as flows
 import pytest
@@ -20,6 +21,7 @@ from lazyengine import controller as door
 from lazyengine import errors
 from lazyengine.controller import UNFINISHED, Controller
 from lazyengine.db.database import Database
+from lazyengine.own_store import atom_uuid
 from lazyengine.records import ExecutionQuery
 
 EVERY = ExecutionQuery()
@@ -142,6 +144,23 @@ def test_tasks_in_processes(url: str, tmp_path: Path) -> None:
     with Controller(url, ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))) as controller:
         controller.start(linear_flow.Flow("f").add(flows.Note("a")), store={"log": str(log)})
     assert log.read_text().strip() not in ("", f"a in {os.getpid()}")
+
+
+def test_the_marker_in_another_process(url: str) -> None:
+    """It is known again when it comes back."""
+    with Controller(url, ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))) as controller:
+        execution = controller.start(linear_flow.Flow("f").add(flows.Give("a", UNFINISHED)))
+        settled(controller)
+        assert state_of(controller, execution, "a") == "RUNNING"
+
+
+def test_an_execution_and_a_task_by_uuid(controller: Controller) -> None:
+    execution = controller.start(flows.one_two_three)
+    settled(controller)
+    with pytest.raises(errors.TaskNotFound):
+        controller.complete_task(execution, uuid4(), 3)
+    controller.complete_task(UUID(execution), atom_uuid(execution, "three"), 3)
+    assert controller.get_state(UUID(execution)) == "SUCCESS"
 
 
 def test_tasks_into_a_queue(url: str, made: Callable[..., Controller]) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import library_flows as flows
 import pytest
-from taskflow import engines, task
+from taskflow import engines, retry, task
 from taskflow.patterns import linear_flow, unordered_flow
 from taskflow.persistence import backends
 from taskflow.persistence.base import Backend
@@ -151,6 +151,20 @@ def test_a_retry_controller_tries_again(controller: Controller, backend: Backend
     assert lines(tmp_path / "log") == ["first", *["second", "-second"] * 2]
     assert controller.get_state(execution) == "REVERTED"
     assert atoms(backend, execution)["first"].state == "SUCCESS"
+
+
+class Try(task.Task):
+    def execute(self, value: int) -> None:
+        raise ValueError(value)
+
+
+def test_a_retry_controller_sees_what_it_has_tried(controller: Controller, backend: Backend) -> None:
+    """TaskFlow itself reads back another history than it has saved, and tries the first value for ever."""
+    flow = linear_flow.Flow("f", retry.ForEach([3, 4, 5], "each", provides="value")).add(Try("try"))
+    execution = controller.start(flow)
+    settled(controller)
+    assert controller.get_state(execution) == "REVERTED"
+    assert atoms(backend, execution)["try"].failure.exception_str == "5"
 
 
 def test_a_failure_from_outside_and_the_same_again(controller: Controller) -> None:
