@@ -1,4 +1,4 @@
-"""The library door: TaskFlow flows on the engine of the service, in the process that calls.
+"""The library door: TaskFlow flows on the core of the service, in the process that calls.
 
 >>> execution = start(flow)  # returns as soon as the first tasks are scheduled
 >>> complete_task(execution, "three", {"found": 3})  # from any process that knows the flow
@@ -7,59 +7,60 @@
 
 Theory of operation:
 
-1. All state is in the database.  A `Controller` has none beside the flows that it knows by name and an executor, so any
-   number of them, in any number of processes, may work at the same executions.
-2. Each call is one transaction.  What it scheduled is then given to the executor, which holds a task (`claimed_by`)
-   while it runs; two never run the same attempt.
+1. All state is in a store: a database of the engine's own (`own_store.py`), or a persistence backend of TaskFlow
+   (`flow_details.py`).  A `Controller` has none beside the flows that it knows by name and an executor, so any number
+   of them, in any number of processes, may work at the same executions.
+2. Each call is one transaction, or holds the lock of its execution.  What it scheduled is then given to the executor,
+   which holds a task while it runs; two never run the same attempt.
 3. A task whose `execute` returns None has not finished: it is let go of and stays RUNNING until somebody completes it.
    So does one that returns `UNFINISHED`.  An exception is a failure.
 4. What a process held when it died is run again by the next `start` of the execution.  What was completed is not.
+5. In every call, an execution is its id (what `start` returns), a UUID, or a FlowDetail of TaskFlow, of which only the
+   uuid is read; a task is its name or its uuid.
 
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
 
-import os
-import socket
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import cache, partial
 from threading import Condition
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import Connection
-from taskflow.atom import Atom
 from taskflow.flow import Flow
-from taskflow.types.failure import Failure as TaskFlowFailure
+from taskflow.persistence.base import Backend
+from taskflow.persistence.models import FlowDetail
 
 from lazyengine import errors
-from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, Failure, Outcome, TaskState
+from lazyengine.calls import UNFINISHED
 from lazyengine.db.database import CallersTransaction, Database
-from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
-from lazyengine.flows import Flows, to_taskflow
-from lazyengine.records import Assignment, Report, Task, TaskQuery
+from lazyengine.flow_details import FlowDetails
+from lazyengine.flows import Flows
+from lazyengine.holders import this_process
+from lazyengine.own_store import OwnStore
+from lazyengine.records import Assignment
 from lazyengine.settings import Settings
 
-OWNER = ""
+__all__ = ["UNFINISHED", "Controller", "complete_task", "get_state", "start", "stop"]
+
 THREADS = 4
-LEASE_SECONDS = 60.0
-"""How long a task that a process of another machine holds is believed to be worked on, if it is not heard of."""
 
 OVERTAKEN = (errors.TaskAlreadyCompleted, errors.TaskStaleAttempt, errors.ExecutionFinished, errors.ExecutionNotFound)
 """Somebody else has completed what was run here, or has ended the execution."""
 
-UNFINISHED = object()
-"""What a task returns that somebody else will complete."""
-
 FlowFactory = Callable[[], Flow]
 Queue = Callable[[Assignment], object]
+Execution: TypeAlias = str | UUID | FlowDetail
+Store: TypeAlias = str | Connection | Backend | Mapping[str, Any]
 
 
 class Controller:
     """
-    :param store: the URL of a database, or a connection whose transaction all calls join: the caller commits
+    :param store: the URL of a database; or a connection to one, whose transaction all calls join: the caller commits;
+        or a persistence backend of TaskFlow, or the configuration that TaskFlow makes one from, ``{"connection": ...}``
     :param executor: "threads" of this process; another executor, given what can be pickled; a function that is called
         with each `Assignment` after it was committed; None leaves tasks to whoever completes them
     :param flows: flows that this process knows, beside those that it starts
@@ -67,7 +68,7 @@ class Controller:
     """
 
     def __init__(
-        self, store: str | Connection = "sqlite:///flows.db", executor: str | Executor | Queue | None = "threads",
+        self, store: Store = "sqlite:///flows.db", executor: str | Executor | Queue | None = "threads",
         flows: tuple[Flow | FlowFactory, ...] = (), none_completes: bool = False,
     ) -> None:  # fmt: skip
         self.flows = Flows({})
@@ -76,16 +77,20 @@ class Controller:
         self.executor = ThreadPoolExecutor(THREADS, "lazyengine") if executor == "threads" else executor
         self.none_completes = none_completes
         self._idle, self._under_way = Condition(), 0
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        if isinstance(store, Connection) and isinstance(self.executor, Executor):
+            raise ValueError("tasks must not run before the caller has committed: give None or a function")
+        self.store = self._open(store, this_process() if isinstance(self.executor, Executor) else None)
+
+    def _open(self, store: Store, holder: str | None) -> OwnStore | FlowDetails:
+        if isinstance(store, Backend | Mapping):
+            return FlowDetails(store, self.flows, holder)
         if isinstance(store, str):
             settings = Settings(database_url=store)
             database: Any = Database(settings)
             database.upgrade()
         else:
             settings, database = Settings(), CallersTransaction(store)
-            if isinstance(self.executor, Executor):
-                raise ValueError("tasks must not run before the caller has committed: give None or a function")
-        self.engine = Engine(database, settings, flows=self.flows)
+        return OwnStore(Engine(database, settings, flows=self.flows), self.flows, holder)
 
     def __enter__(self) -> "Controller":
         return self
@@ -99,8 +104,7 @@ class Controller:
             self._idle.wait_for(lambda: not self._under_way)
         if isinstance(self.executor, Executor):
             self.executor.shutdown()
-        self.engine.evaluator.close()
-        self.engine.database.dispose()
+        self.store.close()
 
     def know(self, flow: Flow | FlowFactory) -> str:
         """Make a flow known to this process, by its name; a factory makes the same flow whenever it is called."""
@@ -111,39 +115,40 @@ class Controller:
     # -- the four verbs -----------------------------------------------------------------------------------------------
 
     def start(
-        self, flow: Flow | FlowFactory | None = None, execution: str | None = None, *,
+        self, flow: Flow | FlowFactory | None = None, execution: Execution | None = None, *,
         store: Mapping[str, Any] | None = None,
     ) -> str:  # fmt: skip
         """Start a flow and return the id of its execution; or go on with an execution that was stopped or left.
 
         :param flow: to be started; or the one of the execution, if this process does not know it yet
+        :param execution: to go on with; or a flow detail that is new, to be started
         :param store: what the atoms of the flow require and none of them provides, by name
         :raises WorkflowNotFound: this process does not know the flow of the execution
         :raises ExecutionFinished: it has ended
         """
         name = None if flow is None else self.know(flow)
         if execution is not None:
-            self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
-            self._take_over(execution)
-            return execution
-        if name is None:
+            id = _id_of(execution)
+            scheduled = self.store.go_on(id, name, store or {})
+        elif name is not None:
+            id, scheduled = self.store.start(name, store or {})
+        else:
             raise ValueError("start needs a flow, or an execution")
-        started = self.engine.start_flow(OWNER, name, dict(store or {}))
-        self._hand_out(started.scheduled)
-        return started.execution.id
+        self._hand_out(scheduled)
+        return id
 
-    def stop(self, execution: str) -> None:
+    def stop(self, execution: Execution) -> None:
         """Let no more tasks begin: SUSPENDING while one is under way, then SUSPENDED; `start` goes on.
 
         :raises ExecutionFinished: it has ended
         """
-        self.engine.update_execution(OWNER, execution, state=ExecutionState.SUSPENDED)
+        self.store.stop(_id_of(execution))
 
-    def get_state(self, execution: str) -> str:
+    def get_state(self, execution: Execution) -> str:
         """Return the state of an execution, in TaskFlow's words."""
-        return self.engine.get_execution(OWNER, execution).state.value
+        return self.store.get_state(_id_of(execution))
 
-    def complete_task(self, execution: str, task: str, result: Any = None) -> None:
+    def complete_task(self, execution: Execution, task: str | UUID, result: Any = None) -> None:
         """Say how a task ended: with a result (any JSON), or as a failure, if that is an exception.
 
         A revert that is under way is completed in the same way.
@@ -152,9 +157,7 @@ class Controller:
         :raises TaskNotRunning: it is not under way
         :raises TaskAlreadyCompleted: it has ended otherwise; the same again is no error
         """
-        answer = self.engine.complete_task(OWNER, execution, Report(task, outcome_of(result)))
-        if not answer.replayed:
-            self._hand_out(answer.scheduled)
+        self._hand_out(self.store.complete(_id_of(execution), str(task), result))
 
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
@@ -167,17 +170,17 @@ class Controller:
 
     def _run(self, executor: Executor, assignment: Assignment) -> None:
         """Let the executor run a task, unless somebody else does."""
-        if self.engine.hold_task(OWNER, assignment, self.worker, LEASE_SECONDS):
-            compiled = self.flows.compiled(self._flow_of(assignment.execution_id))
-            atom = compiled.atom(assignment.task)
-            self._count(1)
-            try:
-                future = executor.submit(call_atom, atom, assignment.reverts, assignment.input)
-            except RuntimeError:  # it takes no more
-                self.engine.let_go(OWNER, assignment, offers=True)
-                self._count(-1)
-                return
-            future.add_done_callback(partial(self._ended, assignment))
+        call = self.store.hold(assignment)
+        if call is None:
+            return
+        self._count(1)
+        try:
+            future = executor.submit(call)
+        except RuntimeError:  # it takes no more
+            self.store.let_go(assignment, offers=True)
+            self._count(-1)
+            return
+        future.add_done_callback(partial(self._ended, assignment))
 
     def _count(self, tasks: int) -> None:
         with self._idle:
@@ -194,82 +197,19 @@ class Controller:
         error = future.exception()
         result = error if error is not None else future.result()
         waits = result is UNFINISHED or (result is None and not self.none_completes and not assignment.reverts)
-        if waits:
-            self.engine.let_go(OWNER, assignment, offers=False)
-            return
-        report = Report(assignment.task, outcome_of(result), attempt=assignment.attempt)
         try:
-            self._hand_out(self.engine.complete_task(OWNER, assignment.execution_id, report).scheduled)
+            if waits:
+                self.store.let_go(assignment, offers=False)
+            else:
+                self._hand_out(
+                    self.store.complete(assignment.execution_id, assignment.task, result, assignment.attempt)
+                )
         except OVERTAKEN:
             return
 
-    def _flow_of(self, execution: str) -> str:
-        return self.engine.get_execution(OWNER, execution).workflow
 
-    def _take_over(self, execution: str) -> None:
-        """Run what is on offer, and what somebody held who has died."""
-        states = tuple(ATTEMPTED_TASK_STATES)
-        marker = None
-        while True:
-            page = self.engine.list_tasks(OWNER, execution, TaskQuery(states, limit=1000, marker=marker))
-            for listed in page.items:
-                task = self.engine.get_task(OWNER, execution, listed.name, listed.iteration)
-                assignment = _assignment_of(task)
-                if task.claimed_by and is_gone(task):
-                    self.engine.let_go(OWNER, assignment, offers=True)
-                self._hand_out((assignment,))
-            if not page.more:
-                return
-            marker = (page.items[-1].node, page.items[-1].iteration)
-
-
-def call_atom(atom: Atom, reverts: bool, arguments: Mapping[str, Any]) -> Any:
-    """Call a task; runs in the executor."""
-    if not reverts:
-        return atom.execute(**arguments)
-    given = dict(arguments)
-    failures = given.get("flow_failures") or {}
-    given["flow_failures"] = {name: to_taskflow(failure) for name, failure in failures.items()}
-    return atom.revert(**given)
-
-
-def outcome_of(result: Any) -> Outcome:
-    """Return how a task ended that left this behind: an exception or a failure, or any JSON."""
-    if isinstance(result, TaskFlowFailure):
-        return Outcome(TaskState.FAILURE, None, Failure(result.exc_type_names[0], result.exception_str))
-    if isinstance(result, BaseException):
-        details = "".join(traceback.format_exception(result))
-        return Outcome(TaskState.FAILURE, None, Failure(type(result).__name__, str(result), details))
-    try:
-        to_json(result)
-    except (TypeError, ValueError) as error:
-        return Outcome(TaskState.FAILURE, None, Failure("result", f"the result of a task is JSON: {error}"))
-    return Outcome(TaskState.SUCCESS, result)
-
-
-def is_gone(task: Task) -> bool:
-    """Tell whether who holds a task has died: a process of this machine, or one that was not heard of in time."""
-    host, _, pid = (task.claimed_by or "").rpartition(":")
-    if host == socket.gethostname() and pid.isdecimal():
-        return not _is_alive(int(pid))
-    return task.lease_expires_at is None or task.lease_expires_at <= datetime.now(UTC)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _assignment_of(task: Task) -> Assignment:
-    return Assignment(
-        task.execution_id, task.name, task.iteration, task.attempt, task.action, task.target, task.input or {},
-        reverts=task.state is TaskState.REVERTING,
-    )  # fmt: skip
+def _id_of(execution: Execution) -> str:
+    return str(execution.uuid) if isinstance(execution, FlowDetail) else str(execution)
 
 
 @cache
@@ -279,22 +219,23 @@ def default() -> Controller:
 
 
 def start(
-    flow: Flow | FlowFactory | None = None, execution: str | None = None, *, store: Mapping[str, Any] | None = None
-) -> str:
+    flow: Flow | FlowFactory | None = None, execution: Execution | None = None, *,
+    store: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
     """As `Controller.start`."""
     return default().start(flow, execution, store=store)
 
 
-def stop(execution: str) -> None:
+def stop(execution: Execution) -> None:
     """As `Controller.stop`."""
     default().stop(execution)
 
 
-def get_state(execution: str) -> str:
+def get_state(execution: Execution) -> str:
     """As `Controller.get_state`."""
     return default().get_state(execution)
 
 
-def complete_task(execution: str, task: str, result: Any = None) -> None:
+def complete_task(execution: Execution, task: str | UUID, result: Any = None) -> None:
     """As `Controller.complete_task`."""
     default().complete_task(execution, task, result)

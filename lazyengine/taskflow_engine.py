@@ -13,7 +13,7 @@ schedules and waits (`engines/action_engine/builder.py`).  What is next is decid
 
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -52,10 +52,14 @@ class LazyEngine(ParallelActionEngine):  # type: ignore[misc]
     """
 
     _compiled: bool
+    _storage_ensured: bool
+    _runtime: "LazyRuntime"
 
     @classmethod
     def _fetch_task_executor(cls, options: Mapping[str, Any]) -> Any:
         chosen = options.get("executor")
+        if isinstance(chosen, executor.TaskExecutor):
+            return chosen
         is_serial = isinstance(chosen, str) and chosen.lower() == "serial"
         if is_serial or (chosen is None and options.get("max_workers") is None):
             return executor.SerialTaskExecutor()
@@ -70,6 +74,14 @@ class LazyEngine(ParallelActionEngine):  # type: ignore[misc]
                 self._runtime = LazyRuntime(self._compilation, *around, options=self._options)
                 self._runtime.compile()
                 self._compiled = True
+
+    def open(self) -> "LazyRuntime":
+        """Compile the flow and see that each atom has its place in the storage; the state of the flow stays."""
+        self.compile()
+        if not self._storage_ensured:
+            self._ensure_storage()
+            self._storage_ensured = True
+        return self._runtime
 
 
 class LazyRuntime(runtime.Runtime):  # type: ignore[misc]
@@ -140,16 +152,18 @@ class Decisions(Host):
 
     # -- what TaskFlow's machine asks for -----------------------------------------------------------------------------
 
-    def resume(self, resolves: bool) -> None:
+    def resume(self, resolves: bool, in_flight: Collection[str] = ()) -> None:
         """Rebuild the marks from the storage, and decide what follows from failures that were saved there.
 
         :param resolves: a failure leads to something
+        :param in_flight: names of tasks that somebody works on, so that they are not begun anew
         """
         self.waiting, self.ended = set(), set()
         if resolves:
             for retry in self.runtime.iterate_retries(states.RETRYING):
                 self.runtime.retry_subflow(retry)
-        rebuilt = _Rebuilding(self.flow, self.stored_states(), resolves)
+        worked_on = {id for id, atom in self.flow.atoms.items() if atom.name in in_flight}
+        rebuilt = _Rebuilding(self.flow, self.stored_states(), resolves, worked_on)
         self.header, self.marks = rebuilt.header, rebuilt.marks
         self.waiting.update(self.flow.atoms[id] for id in rebuilt.begun)
         self.transact(resolve.unfold(self.slice, rebuilt.backlog, now(), self))
@@ -287,17 +301,20 @@ class Decisions(Host):
 class _Rebuilding:
     """The marks of a flow that has been under way.
 
-    An atom that was under way forward is begun anew, one that was to be reverted is so anew.
+    An atom that was under way forward is begun anew, one that was to be reverted is so anew, but for those in flight.
 
     :param stored: states and intentions by node
+    :param in_flight: what somebody works on
     :ivar backlog: what is to be undone next
     :ivar begun: what was under way forward
     :ivar failed: failures to be decided on
     :ivar ready: nodes that the last token is to be put on
     """
 
-    def __init__(self, flow: CompiledFlow, stored: Mapping[int, tuple[str, str]], resolves: bool) -> None:
-        self.nodes, self.stored, self.resolves = flow.nodes, stored, resolves
+    def __init__(
+        self, flow: CompiledFlow, stored: Mapping[int, tuple[str, str]], resolves: bool, in_flight: Collection[int] = ()
+    ) -> None:
+        self.nodes, self.stored, self.resolves, self.in_flight = flow.nodes, stored, resolves, in_flight
         self.sources = defaultdict[int, set[int]](set)
         self.targets = {node.id: [edge.to for edge in node.edges if isinstance(edge.to, int)] for node in self.nodes}
         for source, targets in self.targets.items():
@@ -316,9 +333,8 @@ class _Rebuilding:
             if id in self.undoable:
                 self.hold(id)
         ignored = sum(mark.state is TaskState.IGNORE for mark in self.marks.values())
-        self.header = Header(
-            live=len(self.begun) + len(self.failed), backlog=len(self.backlog), held=len(self.backlog), ignored=ignored
-        )
+        live = sum(mark.state in ATTEMPTED_TASK_STATES for mark in self.marks.values())
+        self.header = Header(live=live, backlog=len(self.backlog), held=len(self.backlog), ignored=ignored)
 
     def has_told(self, id: int) -> bool:
         mark = self.marks.get((id, 1))
@@ -342,6 +358,8 @@ class _Rebuilding:
             self.mark(node, TaskState(state), node.indegree, False, undo and state != states.REVERTED)
         elif state == states.SUCCESS:
             self.mark(node, TaskState.SUCCESS, node.indegree, True, undo)
+        elif node.id in self.in_flight:
+            self.mark(node, TaskState(state), node.indegree, False, undo)
         elif state != states.PENDING and undo:
             self.mark(node, TaskState.SUCCESS, node.indegree, False, True)
         elif state != states.PENDING:

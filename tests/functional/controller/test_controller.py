@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Any
+from uuid import UUID, uuid4
 
 import library_flows as flows
 import pytest
@@ -20,6 +21,7 @@ from lazyengine import controller as door
 from lazyengine import errors
 from lazyengine.controller import UNFINISHED, Controller
 from lazyengine.db.database import Database
+from lazyengine.own_store import atom_uuid
 from lazyengine.records import ExecutionQuery
 
 EVERY = ExecutionQuery()
@@ -50,11 +52,11 @@ def settled(controller: Controller) -> None:
 
 
 def state_of(controller: Controller, execution: str, task: str) -> str:
-    return controller.engine.get_task("", execution, task).state.value
+    return controller.store.engine.get_task("", execution, task).state.value
 
 
 def result_of(controller: Controller, execution: str, task: str) -> Any:
-    return controller.engine.get_task("", execution, task).result
+    return controller.store.engine.get_task("", execution, task).result
 
 
 def test_results_go_where_they_are_required(controller: Controller) -> None:
@@ -144,6 +146,23 @@ def test_tasks_in_processes(url: str, tmp_path: Path) -> None:
     assert log.read_text().strip() not in ("", f"a in {os.getpid()}")
 
 
+def test_the_marker_in_another_process(url: str) -> None:
+    """It is known again when it comes back."""
+    with Controller(url, ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))) as controller:
+        execution = controller.start(linear_flow.Flow("f").add(flows.Give("a", UNFINISHED)))
+        settled(controller)
+        assert state_of(controller, execution, "a") == "RUNNING"
+
+
+def test_an_execution_and_a_task_by_uuid(controller: Controller) -> None:
+    execution = controller.start(flows.one_two_three)
+    settled(controller)
+    with pytest.raises(errors.TaskNotFound):
+        controller.complete_task(execution, uuid4(), 3)
+    controller.complete_task(UUID(execution), atom_uuid(execution, "three"), 3)
+    assert controller.get_state(UUID(execution)) == "SUCCESS"
+
+
 def test_tasks_into_a_queue(url: str, made: Callable[..., Controller]) -> None:
     """What is queued is an assignment as workers get it."""
     queue: list[Any] = []
@@ -209,7 +228,7 @@ def test_what_a_dead_process_held_is_run_again(url: str, database: Database, tmp
     assert process.exitcode == -signal.SIGKILL
     flow = linear_flow.Flow("mortal").add(flows.Note("first"), flows.Note("second"))
     with Controller(url, flows=(flow,)) as controller:
-        (execution,) = (one.id for one in controller.engine.list_executions("", EVERY).items)
+        (execution,) = (one.id for one in controller.store.engine.list_executions("", EVERY).items)
         assert state_of(controller, execution, "second") == "RUNNING"
         controller.start(execution=execution)
         settled(controller)
@@ -220,7 +239,7 @@ def test_what_a_dead_process_held_is_run_again(url: str, database: Database, tmp
 def test_a_process_that_does_not_know_the_flow(controller: Controller, made: Callable[..., Controller]) -> None:
     execution = controller.start(flows.one_two_three)
     settled(controller)
-    stranger = made(controller.engine.settings.database_url)
+    stranger = made(controller.store.engine.settings.database_url)
     with pytest.raises(errors.WorkflowNotFound):
         stranger.start(execution=execution)
     with pytest.raises(errors.WorkflowNotFound):
@@ -269,7 +288,7 @@ def test_eight_processes_complete_the_branches_of_a_flow(url: str, controller: C
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * 8
-    last = controller.engine.get_task("", execution, "last")
+    last = controller.store.engine.get_task("", execution, "last")
     assert (last.state.value, last.attempt) == ("RUNNING", 1)
     controller.start(execution=execution)
     settled(controller)

@@ -1,0 +1,30 @@
+"""Who holds a task while it is worked on, and whether they still live."""
+
+import os
+import socket
+from datetime import UTC, datetime
+
+LEASE_SECONDS = 60.0
+"""How long a task that a process of another machine holds is believed to be worked on, if it is not heard of."""
+
+
+def this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_gone(holder: str, until: datetime | None) -> bool:
+    """Tell whether who holds a task has died: a process of this machine, or one that was not heard of in time."""
+    host, _, pid = holder.rpartition(":")
+    if host == socket.gethostname() and pid.isdecimal():
+        return not _is_alive(int(pid))
+    return until is None or until <= datetime.now(UTC)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
