@@ -20,7 +20,6 @@ The functions of this module are those of a controller over ``sqlite:///flows.db
 
 import os
 import socket
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -29,16 +28,14 @@ from threading import Condition
 from typing import Any
 
 from sqlalchemy import Connection
-from taskflow.atom import Atom
 from taskflow.flow import Flow
-from taskflow.types.failure import Failure as TaskFlowFailure
 
 from lazyengine import errors
-from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, Failure, Outcome, TaskState
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, TaskState
 from lazyengine.db.database import CallersTransaction, Database
-from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
-from lazyengine.flows import Flows, to_taskflow
+from lazyengine.flow_worker import call_atom, outcome_of
+from lazyengine.flows import Flows
 from lazyengine.records import Assignment, Report, Task, TaskQuery
 from lazyengine.settings import Settings
 
@@ -123,6 +120,7 @@ class Controller:
         """
         name = None if flow is None else self.know(flow)
         if execution is not None:
+            self.flows.compiled(self._flow_of(execution))
             self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
             self._take_over(execution)
             return execution
@@ -221,30 +219,6 @@ class Controller:
             if not page.more:
                 return
             marker = (page.items[-1].node, page.items[-1].iteration)
-
-
-def call_atom(atom: Atom, reverts: bool, arguments: Mapping[str, Any]) -> Any:
-    """Call a task; runs in the executor."""
-    if not reverts:
-        return atom.execute(**arguments)
-    given = dict(arguments)
-    failures = given.get("flow_failures") or {}
-    given["flow_failures"] = {name: to_taskflow(failure) for name, failure in failures.items()}
-    return atom.revert(**given)
-
-
-def outcome_of(result: Any) -> Outcome:
-    """Return how a task ended that left this behind: an exception or a failure, or any JSON."""
-    if isinstance(result, TaskFlowFailure):
-        return Outcome(TaskState.FAILURE, None, Failure(result.exc_type_names[0], result.exception_str))
-    if isinstance(result, BaseException):
-        details = "".join(traceback.format_exception(result))
-        return Outcome(TaskState.FAILURE, None, Failure(type(result).__name__, str(result), details))
-    try:
-        to_json(result)
-    except (TypeError, ValueError) as error:
-        return Outcome(TaskState.FAILURE, None, Failure("result", f"the result of a task is JSON: {error}"))
-    return Outcome(TaskState.SUCCESS, result)
 
 
 def is_gone(task: Task) -> bool:
