@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
-from lazyengine.core.graph import Key
+from lazyengine.core.graph import Key, Kind
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
 from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go
@@ -48,7 +48,7 @@ from lazyengine.reports import beat, report_outcome
 from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
-from lazyengine.workflows import FlowSource, Workflows, add_graphs
+from lazyengine.workflows import FlowSource, Runnable, Workflows, add_graphs
 
 T = TypeVar("T")
 
@@ -94,7 +94,18 @@ class Engine(Workflows):
         :raises InputInvalid: the input does not fit what the workflow declares
         :raises ExecutionIdInUse: another request took this id
         """
-        runnable = self.find_runnable(owner, start)
+        return self._start(owner, start, self.find_runnable(owner, start))
+
+    def start_flow(self, owner: str, name: str, input: dict[str, Any]) -> Started:
+        """Start an execution of a TaskFlow flow that this engine knows.
+
+        :param input: what its atoms require and none of them provides, by name
+        :raises WorkflowNotFound: it knows no such flow
+        :raises InputInvalid: the input lacks something, or has something that no atom takes
+        """
+        return self._start(owner, Start(None, "", workflow=name, input=input), self.find_flow(name))
+
+    def _start(self, owner: str, start: Start, runnable: Runnable | None) -> Started:
         execution_id = start.id or str(uuid.uuid4())
 
         def work(nest: Nesting) -> Started | None:
@@ -112,6 +123,7 @@ class Engine(Workflows):
             identity = Identity(
                 execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, params,
                 parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
+                flow=runnable.flow,
             )  # fmt: skip
             run = nest.start(identity, graph, execution, start.digest)
             return Started(nest.close_and_read(run), run.handed_out_after(1), created=True)
@@ -122,30 +134,6 @@ class Engine(Workflows):
         if went_on:
             return Started(self.get_execution(owner, execution_id), started.scheduled, started.created)
         return started
-
-    def start_flow(self, owner: str, name: str, input: dict[str, Any]) -> Started:
-        """Start an execution of a TaskFlow flow that this engine knows.
-
-        :param input: what its atoms require and none of them provides, by name
-        :raises WorkflowNotFound: it knows no such flow
-        """
-        if self.flows is None or name not in self.flows:
-            raise errors.WorkflowNotFound.flow(name)
-        digest, graph, nodes = self.flows.graph(name)
-        execution_id = str(uuid.uuid4())
-
-        def work(nest: Nesting) -> Started:
-            found = nest.store.find_graph(digest)
-            graph_id = found[0] if found else nest.store.add_graph(digest, graph, nodes)
-            execution = new_execution(execution_id, graph, digest, nest.now, {}, {})
-            identity = Identity(
-                execution_id, owner, graph_id, graph.workflow, digest, "", {},
-                parent=None, root_id=execution_id, depth=0, has_data=False, traceparent=None, flow=name,
-            )  # fmt: skip
-            run = nest.start(identity, graph, replace(execution, input=input))
-            return Started(nest.close_and_read(run), run.handed_out_after(1), created=True)
-
-        return self._transact(owner, work)[0]
 
     def _started_before(self, nest: Nesting, start: Start, execution_id: str, digest: str) -> Started:
         if digest != start.digest:
@@ -256,7 +244,7 @@ class Engine(Workflows):
         def work(store: Store) -> Task:
             node = store.node_named(_graph_of(store, owner, execution_id)[0], name)
             task = read_task(store.connection, execution_id, node, iteration, item) if node else None
-            if task is None:
+            if task is None or (node is not None and node.kind is Kind.GATE):
                 raise errors.TaskNotFound.of(execution_id, name, iteration, item)
             return task
 

@@ -124,6 +124,20 @@ class WorkflowNotFound(LazyEngineError):
         return cls(workflow=workflow, where="is among the flows that this process knows")
 
 
+class FlowUnusable(LazyEngineError):
+    """Flow '{workflow}' cannot be made: its factory fails, as the log of the service tells its operator."""
+
+    status = 500
+    code = "flow.unusable"
+
+
+class FlowChanged(LazyEngineError):
+    """Execution {execution_id} began with another flow '{workflow}' than there is now; bring that back."""
+
+    status = 409
+    code = "flow.changed"
+
+
 class WorkflowExists(LazyEngineError):
     """A workflow '{workflow}' is stored already with another definition; PUT /workflows makes a new revision of it."""
 

@@ -1,7 +1,8 @@
 """TaskFlow flows in the engine: what their tasks are given, and what only their own code can say.
 
-Tasks, and their reverts, are done by whoever completes them; retry controllers and deciders are asked here, in the
-transaction that needs to know.
+Tasks, and their reverts, are done by whoever completes them.  Retry controllers of TaskFlow's own library are asked
+here, in the transaction that needs to know; other controllers, and deciders, are the code of the flow's authors: they
+are asked here too in the library door, and handed out like tasks where flows are run for callers of a service.
 
 Sources: TaskFlow's `storage.py` (fetch_mapped_args: an argument is what was injected into the atom, then what was given
 to the flow, then what an atom that runs before provides, the nearest scope first), `engines/action_engine/scopes.py`,
@@ -9,74 +10,146 @@ to the flow, then what an atom that runs before provides, the nearest scope firs
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
+from threading import Lock
+from typing import Any, NamedTuple
 
+from taskflow import retry
 from taskflow.flow import Flow
-from taskflow.retry import History
 from taskflow.types.failure import Failure as TaskFlowFailure
 
+from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
 from lazyengine.compilers.flow import CompiledFlow, compile_flow
 from lazyengine.core.graph import Decider, Graph, Key, Kind, Node
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.state import Failure, Mark, Outcome, Strategy, TaskState
+from lazyengine.core.state import Failure, Mark, Outcome, Question, Strategy, TaskState
 from lazyengine.dataflow import DataFlow
 from lazyengine.db import data
 from lazyengine.db.store import Store
 from lazyengine.db.types import to_json
-from lazyengine.records import Identity
+from lazyengine.records import Declaration, DeclaredInput, Identity
 
 WITH_RESULTS = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVERTING})
 """In which states of an atom others can use what it provides (TaskFlow: `storage.py`)."""
 
+LOG = logging.getLogger(__name__)
+
 EXTRACTION_ERRORS = (IndexError, KeyError, ValueError, TypeError)
+
+LIBRARY = frozenset({retry.AlwaysRevert, retry.AlwaysRevertAll, retry.ForEach, retry.ParameterizedForEach, retry.Times})
+"""Controllers that may be asked anywhere; what is derived from them may do whatever its author likes."""
+
+
+class Known(NamedTuple):
+    """A flow that was compiled: as it is stored, and the digest that it is found again by."""
+
+    compiled: CompiledFlow
+    digest: str
+    graph: Graph
+    nodes: list[Node]
 
 
 class Flows:
-    """The flows that an engine can run, by name.
+    """The flows that an engine can run, by name.  A factory is called once, when its flow is first needed.
 
     :param factories: each makes the same flow whenever it is called, in whichever process
+    :param hands_out: nothing of what the flow's authors wrote is called here; whoever works on its tasks knows it by
+        its name, which is their action
     """
 
-    def __init__(self, factories: Mapping[str, Callable[[], Flow]]) -> None:
-        self.factories = factories
-        self._compiled: dict[str, CompiledFlow] = {}
+    def __init__(self, factories: Mapping[str, Callable[[], Flow]], hands_out: bool = False) -> None:
+        self.factories, self.hands_out = factories, hands_out
+        self._known: dict[str, Known] = {}
+        self._lock = Lock()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.factories)
 
     def add(self, name: str, factory: Callable[[], Flow]) -> None:
         """Make another flow known."""
         self.factories = {**self.factories, name: factory}
-        self._compiled.pop(name, None)
+        self._known.pop(name, None)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.factories
 
+    def known(self, name: str) -> Known:
+        """
+        :raises WorkflowNotFound: there is no such flow
+        :raises FlowUnusable: its factory fails, or what it makes cannot be compiled
+        """
+        with self._lock:
+            if name not in self.factories:
+                raise errors.WorkflowNotFound.flow(name)
+            if name not in self._known:
+                try:
+                    self._known[name] = self._compile(name)
+                except Exception as error:  # the factory is its author's code
+                    LOG.exception("flow '%s' cannot be made", name)
+                    raise errors.FlowUnusable(workflow=name) from error
+            return self._known[name]
+
+    def _compile(self, name: str) -> Known:
+        compiled = compile_flow(self.factories[name]())
+        nodes = list(compiled.nodes)
+        if self.hands_out:
+            nodes = [node if node.kind is Kind.GATE else replace(node, action=name) for node in nodes]
+        required, optional = compiled.inputs()
+        graph = replace(compiled.graph, workflow=name, required=required, optional=optional)
+        plain = [asdict(node) | {"joins": [], "beyond": {}} for node in nodes]
+        digest = hashlib.sha256(to_json(["flow", plain, name, required, optional]).encode()).hexdigest()
+        return Known(compiled, digest, graph, nodes)
+
     def compiled(self, name: str) -> CompiledFlow:
-        if name not in self._compiled:
-            self._compiled[name] = compile_flow(self.factories[name]())
-        return self._compiled[name]
+        """Return a flow with what it was made from.  Raises as `known` does."""
+        return self.known(name).compiled
 
     def graph(self, name: str) -> tuple[str, Graph, list[Node]]:
-        """Return a flow as it is stored, and the digest that it is found again by."""
-        compiled = self.compiled(name)
-        nodes = [asdict(node) | {"joins": [], "beyond": {}} for node in compiled.nodes]
-        return hashlib.sha256(to_json(["flow", nodes]).encode()).hexdigest(), compiled.graph, list(compiled.nodes)
+        """Return the digest of a flow, and what it compiles to.  Raises as `known` does."""
+        known = self.known(name)
+        return known.digest, known.graph, known.nodes
+
+    def declaration(self, name: str) -> Declaration:
+        """Return what callers may know of a flow.  Raises as `known` does."""
+        graph = self.known(name).graph
+        inputs = [DeclaredInput(one, True) for one in graph.required]
+        return Declaration(name, (*inputs, *(DeclaredInput(one, False) for one in graph.optional)))
 
     def host(self, store: Store, identity: Identity, evaluator: Evaluator) -> DataFlow:
         """Return what answers the core about an execution of a flow."""
-        assert identity.flow is not None
-        return FlowData(store, identity.id, self.compiled(identity.flow), evaluator)
+        return FlowData(store, identity, self, evaluator)
 
 
 class FlowData(DataFlow):
     """The host of the core for one execution of a flow in one transaction."""
 
-    def __init__(self, store: Store, execution_id: str, compiled: CompiledFlow, evaluator: Evaluator) -> None:
-        super().__init__(store, execution_id, False, evaluator)
-        self.compiled = compiled
+    def __init__(self, store: Store, identity: Identity, flows: Flows, evaluator: Evaluator) -> None:
+        super().__init__(store, identity.id, False, evaluator)
+        self.identity, self.flows, self.hands_out = identity, flows, flows.hands_out
         self._saved: dict[int, Any] = {}
         self._forgotten: set[int] = set()
+
+    @cached_property
+    def compiled(self) -> CompiledFlow:
+        """The flow that the execution runs; what does not need it, such as cancelling, goes without.
+
+        :raises WorkflowNotFound: this process does not know it
+        :raises FlowChanged: it knows another one by its name
+        """
+        assert self.identity.flow is not None
+        known = self.flows.known(self.identity.flow)
+        if known.digest != self.identity.definition_digest:
+            raise errors.FlowChanged(execution_id=self.execution_id, workflow=self.identity.flow)
+        return known.compiled
+
+    def is_handed_out(self, node: Node) -> bool:
+        """Tell whether whoever completes tasks has to answer for an atom."""
+        atom = self.compiled.atoms[node.id]
+        return node.kind is Kind.TASK or (self.hands_out and type(atom) not in LIBRARY)
 
     # -- the port of the core -----------------------------------------------------------------------------------------
 
@@ -85,10 +158,15 @@ class FlowData(DataFlow):
             return Host.run(self, node, key)
         atom = self.compiled.atoms[node.id]
         arguments = self.arguments(node.id, atom.rebind, atom.optional)
-        if node.kind is Kind.TASK:
-            self.inputs[key] = arguments
+        if self.is_handed_out(node):
+            history = {"history": self.attempts_of(node.id)} if node.kind is Kind.RETRY else {}
+            self.inputs[key] = arguments | history
             return None
         return self._call(atom.execute, history=self.history(node.id), **arguments)
+
+    def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
+        assert self.compiled  # who does not know the flow takes no reports
+        return outcome
 
     def end(self, node: Node, mark: Mark) -> None:
         super().end(node, mark)
@@ -107,6 +185,9 @@ class FlowData(DataFlow):
             result = asdict(outcome.failure) if outcome.failure else outcome.result
             self.inputs[key] = {**arguments, "result": result, "flow_failures": failures}
             return None
+        if self.is_handed_out(node):
+            self.inputs[key] = {**arguments, "history": self.attempts_of(node.id), "flow_failures": failures}
+            return None
         given = {name: to_taskflow(failure) for name, failure in failures.items()}
         outcome = self._call(atom.revert, history=self.history(node.id), flow_failures=given, **arguments)
         if outcome.state is TaskState.SUCCESS:
@@ -119,27 +200,65 @@ class FlowData(DataFlow):
         if node.kind is Kind.RETRY:
             self.attempts[key] = []
 
-    def allows(self, node: Node, decider: Decider) -> bool:
+    def allows(self, node: Node, decider: Decider, answer: Outcome | None = None) -> bool | None:
         """TaskFlow: `engines/action_engine/deciders.py`, IgnoreDecider.tally."""
-        sources = {one.link[0] for one in node.deciders if one.link[0] in self.compiled.atoms}
-        asked = [id for id in sources if self.state_of(id) is not TaskState.IGNORE]
-        if decider.link[0] in sources and decider.link[0] not in asked:
+        asked = self.with_a_say(node)
+        if decider not in asked:
             return True
-        history = {self.compiled.nodes[id].name: self.provided(id) for id in asked}
-        answer = self._call(self.compiled.questions[decider.link], history=history)
-        return bool(_result(answer))
+        if answer is None:
+            if self.hands_out:
+                return None
+            question = self.compiled.questions[decider.link]
+            return bool(_result(self._call(question, history=self.heard_by_deciders(node))))
+        said = _result(answer)
+        if not isinstance(said, list) or len(said) != len(asked):
+            raise Refused(f"the answer is a list of {len(asked)}, true or false, not {to_json(said):.100}")
+        return bool(said[asked.index(decider)])
 
-    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+    def with_a_say(self, node: Node) -> list[Decider]:
+        """List the deciders of a node but for those at links from what is ignored."""
+        return [one for one in node.deciders if self.state_of(one.link[0]) is not TaskState.IGNORE]
+
+    def heard_by_deciders(self, node: Node) -> dict[str, Any]:
+        """Return the results of the atoms that the deciders of a node stand behind, by name."""
+        sources = {one.link[0] for one in self.with_a_say(node)} & self.compiled.atoms.keys()
+        return {self.compiled.nodes[id].name: self.provided(id) for id in sorted(sources)}
+
+    def strategy(self, controller: int, source: int, mark: Mark, answer: Outcome | None = None) -> Strategy | None:
         """TaskFlow: `engines/action_engine/actions/retry.py`, RetryAction.on_failure."""
-        attempts = [[result, dict(failures)] for result, failures in self.attempts_of(controller)]
-        if not attempts:
-            raise Refused(f"'{self.compiled.nodes[controller].name}' has not run, so it cannot say what to do")
-        failure = mark.outcome.failure if mark.outcome else None
-        attempts[-1][1].setdefault(self.compiled.nodes[source].name, asdict(failure or Failure("unknown", "")))
-        self.attempts[controller, 1] = attempts
-        atom = self.compiled.atoms[controller]
-        arguments = self.arguments(controller, atom.rebind, atom.optional)
-        return Strategy(_result(self._call(atom.on_failure, history=self.history(controller), **arguments)))
+        atom, node = self.compiled.atoms[controller], self.compiled.nodes[controller]
+        if answer is None:
+            attempts = [[result, dict(failures)] for result, failures in self.attempts_of(controller)]
+            if not attempts:
+                raise Refused(f"'{node.name}' has not run, so it cannot say what to do")
+            outcome = mark.outcome or self.outcome_of(mark.node)
+            failure = (outcome and outcome.failure) or Failure("unknown", "")
+            attempts[-1][1].setdefault(self.compiled.nodes[source].name, asdict(failure))
+            self.attempts[controller, 1] = attempts
+            if self.is_handed_out(node):
+                return None
+            arguments = self.arguments(controller, atom.rebind, atom.optional)
+            answer = self._call(atom.on_failure, history=self.history(controller), **arguments)
+        said = _result(answer)
+        if said not in tuple(Strategy):
+            raise Refused(f"'{node.name}' says {said!r:.100}, which is none of {', '.join(Strategy)}")
+        return Strategy(said)
+
+    def ask(self, node: Node, key: Key, question: Question) -> None:
+        if question is Question.DECIDE:
+            names = {node.id: node.name for node in self.compiled.nodes}
+            links = [[names[id] for id in decider.link] for decider in self.with_a_say(node)]
+            self.inputs[key] = {"history": self.heard_by_deciders(node), "links": links}
+        else:
+            atom = self.compiled.atoms[node.id]
+            arguments = self.arguments(node.id, atom.rebind, atom.optional)
+            self.inputs[key] = {**arguments, "history": self.attempts_of(node.id)}
+
+    def recall(self, node: Node) -> Any:
+        return self.provided(node.id)
+
+    def input_of(self, node: Node, key: Key, given: bool = False) -> dict[str, Any]:
+        return super().input_of(node, key, given=True)  # arguments are always found, never written in the node
 
     # -- what atoms are given -----------------------------------------------------------------------------------------
 
@@ -210,13 +329,8 @@ class FlowData(DataFlow):
             return list(row.attempts or ()) if row else []
         return self.attempts[id, 1]
 
-    def history(self, id: int) -> History:
-        return History(
-            [
-                (result, {name: to_taskflow(failure) for name, failure in failures.items()})
-                for result, failures in self.attempts_of(id)
-            ]
-        )
+    def history(self, id: int) -> retry.History:
+        return history_of(self.attempts_of(id))
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Return why atoms have failed, by name."""
@@ -252,3 +366,13 @@ def _result(answer: Outcome) -> Any:
 def to_taskflow(failure: Mapping[str, Any]) -> TaskFlowFailure:
     """Return a failure as TaskFlow's code knows it."""
     return TaskFlowFailure(exception_str=failure["message"], exc_type_names=[failure["type"]], traceback_str="")
+
+
+def history_of(attempts: Iterable[Any]) -> retry.History:
+    """Return what the attempts of a controller came to as TaskFlow's code knows it.
+
+    :param attempts: [[result, {atom: failure}], ...]
+    """
+    return retry.History(
+        [(result, {name: to_taskflow(failure) for name, failure in failures.items()}) for result, failures in attempts]
+    )

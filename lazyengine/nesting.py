@@ -85,7 +85,7 @@ class Nesting:
         budget = self.settings.steps_per_transaction
         if identity.flow is None:
             flow = DataFlow(self.store, identity.id, identity.has_data, self.evaluator)
-        elif self.flows is not None and identity.flow in self.flows:
+        elif self.flows is not None:
             flow = self.flows.host(self.store, identity, self.evaluator)
         else:
             raise errors.WorkflowNotFound.flow(identity.flow)
@@ -244,7 +244,7 @@ def new_execution(
     :raises InputInvalid: the input does not fit what the workflow declares
     """
     missing = [name for name in graph.required if name not in given]
-    unknown = [name for name in given if name not in graph.required and name not in graph.input]
+    unknown = [name for name in given if name not in {*graph.required, *graph.optional, *graph.input}]
     if missing or unknown:
         reasons = [f"'{name}' is missing" for name in missing] + [f"'{name}' is not declared" for name in unknown]
         raise errors.InputInvalid(workflow=graph.workflow, reason="; ".join(reasons[:20]))

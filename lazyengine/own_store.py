@@ -3,18 +3,15 @@
 A task has no uuid there; one is made of the id of its execution and its name (`atom_uuid`).
 """
 
-import traceback
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from taskflow.types.failure import Failure as TaskFlowFailure
-
 from lazyengine.calls import Call
-from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, Failure, Outcome, TaskState
-from lazyengine.db.types import to_json
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, TaskState
 from lazyengine.engine import Engine
-from lazyengine.flows import Flows, to_taskflow
+from lazyengine.flow_worker import call_of, outcome_of
+from lazyengine.flows import Flows
 from lazyengine.holders import LEASE_SECONDS, is_gone
 from lazyengine.records import Assignment, Report, Task, TaskQuery
 
@@ -41,6 +38,7 @@ class OwnStore:
 
     def go_on(self, execution: str, name: str | None, given: Mapping[str, Any]) -> tuple[Assignment, ...]:
         """Resume an execution; return what is on offer, and what somebody held who has died."""
+        self.flows.compiled(self.engine.get_execution(OWNER, execution).workflow)
         self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
         return tuple(self._left(execution))
 
@@ -67,11 +65,8 @@ class OwnStore:
         if not self.engine.hold_task(OWNER, assignment, self.holder, LEASE_SECONDS):
             return None
         flow = self.engine.get_execution(OWNER, assignment.execution_id).workflow
-        arguments = dict(assignment.input)
-        if assignment.reverts:
-            failures = arguments.get("flow_failures") or {}
-            arguments["flow_failures"] = {name: to_taskflow(failure) for name, failure in failures.items()}
-        return Call(self.flows.compiled(flow).atom(assignment.task), assignment.reverts, arguments)
+        compiled = self.flows.compiled(flow)
+        return call_of(compiled.atoms[compiled.id_of(assignment.task)], assignment.reverts, assignment.input)
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
         """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
@@ -106,20 +101,6 @@ class OwnStore:
 def atom_uuid(execution: str, task: str) -> str:
     """Return the uuid of a task in the engine's own database (RFC 9562, version 5)."""
     return str(uuid.uuid5(uuid.UUID(execution), task))
-
-
-def outcome_of(result: Any) -> Outcome:
-    """Return how a task ended that left this behind: an exception or a failure, or any JSON."""
-    if isinstance(result, TaskFlowFailure):
-        return Outcome(TaskState.FAILURE, None, Failure(result.exc_type_names[0], result.exception_str))
-    if isinstance(result, BaseException):
-        details = "".join(traceback.format_exception(result))
-        return Outcome(TaskState.FAILURE, None, Failure(type(result).__name__, str(result), details))
-    try:
-        to_json(result)
-    except (TypeError, ValueError) as error:
-        return Outcome(TaskState.FAILURE, None, Failure("result", f"the result of a task is JSON: {error}"))
-    return Outcome(TaskState.SUCCESS, result)
 
 
 def _assignment_of(task: Task) -> Assignment:

@@ -2,6 +2,7 @@
 
 `picture` takes nodes and the newest run of each; `dot` and `mermaid` write what it gives.  What people named never
 stands outside of a quoted label: in a text the nodes are n0, n1, … and the ends that commands make e0, e1, …
+Gates of flows are points.
 A state is a colour and a word, and a clause is a kind of line and a word, so a picture without colours says the same.
 """
 
@@ -9,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lazyengine.core.graph import Command, Edge, Guard, Node, On
+from lazyengine.core.graph import Command, Edge, Guard, Kind, Node, On
 from lazyengine.core.state import Items, TaskState
 from lazyengine.records import RunSummary
 
@@ -28,6 +29,8 @@ COLOURS = {
     TaskState.PENDING: ("#f6f6f6", "#8c8c8c"),
     TaskState.DELAYED: ("#fff1c2", "#a37400"),
     TaskState.RUNNING: ("#d3e6ff", "#1f5fbf"),
+    TaskState.DECIDING: ("#d3e6ff", "#1f5fbf"),
+    TaskState.ASKING: ("#d3e6ff", "#1f5fbf"),
     TaskState.SUCCESS: ("#d5f2da", "#2b7a3d"),
     TaskState.FAILURE: ("#ffd9d6", "#b3261e"),
     TaskState.CANCELLED: ("#e7dff5", "#6a4fa3"),
@@ -60,6 +63,7 @@ class PicturedNode:
     workflow: str | None
     has_items: bool
     items: Items | None
+    kind: Kind = Kind.TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def _node(node: Node, run: RunSummary) -> PicturedNode:
         workflow=(run.action or node.workflow) if node.workflow else None,
         has_items=bool(node.items),
         items=run.items,
+        kind=node.kind,
     )
 
 
@@ -203,6 +208,9 @@ def dot(shown: Picture) -> str:
     ends = _Ends.of(shown)
     lines = []
     for node in shown.nodes:
+        if node.kind is Kind.GATE:
+            lines.append(f'  {ends.nodes[node.name]} [label="", shape="point"];')
+            continue
         inside, line = COLOURS[node.state]
         double = ', peripheries="2"' if node.workflow is not None else ""
         label = _dot_label(_lines_of(node))
@@ -235,6 +243,9 @@ def mermaid(shown: Picture) -> str:
     ends = _Ends.of(shown)
     lines = ["flowchart TB"]
     for node in shown.nodes:
+        if node.kind is Kind.GATE:
+            lines.append(f'  {ends.nodes[node.name]}((" ")):::command')
+            continue
         opening, closing = ("[[", "]]") if node.workflow is not None else ("(", ")")
         label = _mermaid_label(_lines_of(node))
         lines.append(f"  {ends.nodes[node.name]}{opening}{label}{closing}:::{node.state.lower()}")
@@ -243,10 +254,10 @@ def mermaid(shown: Picture) -> str:
     for edge in shown.edges:
         arrow = f"{MERMAID_ARROWS[edge.on]}|{_mermaid_label(_lines_at(edge))}|"
         lines.append(f"  {ends.nodes[edge.source]} {arrow} {ends.target(edge)}")
-    for state in sorted({node.state for node in shown.nodes}):
+    for state in sorted({node.state for node in shown.nodes if node.kind is not Kind.GATE}):
         inside, line = COLOURS[state]
         lines.append(f"  classDef {state.lower()} fill:{inside},stroke:{line},color:{TEXT_COLOUR}")
-    if ends.commands:
+    if ends.commands or any(node.kind is Kind.GATE for node in shown.nodes):
         lines.append(f"  classDef command fill:#ffffff,stroke:#555555,color:{TEXT_COLOUR},font-size:11px")
     return "".join(f"{line}\n" for line in lines)
 

@@ -9,7 +9,16 @@ from typing import Any, Generic, TypeVar
 
 from lazyengine.core.context import Context
 from lazyengine.core.graph import Key
-from lazyengine.core.state import ExecutionState, Failure, Items, Outcome, TaskState
+from lazyengine.core.state import (
+    BACKWARD_TASK_STATES,
+    QUESTIONS,
+    ExecutionState,
+    Failure,
+    Items,
+    Outcome,
+    Question,
+    TaskState,
+)
 
 T = TypeVar("T")
 
@@ -249,6 +258,16 @@ class Task:
     failure: Failure | None = None
     published: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def reverts(self) -> bool:
+        """Whether its revert is under way, or has ended."""
+        return self.state in BACKWARD_TASK_STATES
+
+    @property
+    def asks(self) -> Question | None:
+        """The question about it that is under way."""
+        return QUESTIONS.get(self.state)
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -265,7 +284,11 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A task that was handed out: all that whoever runs it has to know."""
+    """A task that was handed out: all that whoever runs it has to know.
+
+    :param reverts: it is to be reverted
+    :param asks: it is not to be done, but a question about it to be answered
+    """
 
     execution_id: str
     task: str
@@ -279,6 +302,7 @@ class Assignment:
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
     reverts: bool = False
+    asks: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,14 +366,16 @@ class StoredWorkflow:
     """A revision of a stored workflow; `definition` is None where a list left it out.
 
     :param definition_digest: of the whole definition that it was stored with
+    :param created_at: None for a TaskFlow flow, which is in the service's settings
     """
 
     namespace: str
     revision: int
     definition_digest: str
-    created_at: datetime
+    created_at: datetime | None
     declaration: Declaration
     definition: str | dict[str, Any] | None = None
+    language: str = "mistral"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngin
     if verdict is Verdict.REPEATED:
         return _answer(run, node, mark, row, report, mark.finished_event, replayed=True)
     if verdict is Verdict.ACCEPTED:
+        if mark.state is TaskState.ASKING:
+            run.load_region(node)
         decision = resolve.complete(run.slice(), key, report.outcome, run.now, run.flow)
         run.follow(decision)
         return _answer(run, node, run.marks[key], row, report, decision.marks[key].finished_event, replayed=False)

@@ -15,6 +15,7 @@ from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
     INFO_LENGTH,
+    QUESTIONS,
     Event,
     EventKind,
     ExecutionEvent,
@@ -226,6 +227,7 @@ class Resolution:
             return self._status(self.store.output(self.execution_id) if was_over else None)
         over = self.header.state in FINAL_EXECUTION_STATES and self._came_to_an_end()
         output = self._output() if over else None
+        self._keep_attempts()
         if self.changed:
             self.store.save_marks(self.execution_id, self.changed, self.nodes, self.flow.changed(), self.now)
         if self.events:  # telling a join that still waits leaves none
@@ -238,6 +240,13 @@ class Resolution:
                 self.store.withdraw(self.execution_id)
         self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
         return self._status(ended.get("output"))
+
+    def _keep_attempts(self) -> None:
+        """Let the marks of controllers be written that have only heard of a failure."""
+        heard = self.flow.attempts.keys() - self.changed.keys()
+        self.load_nodes(key[0] for key in heard)
+        self.load_marks(key[0] for key in heard)
+        self.changed.update((key, self.marks[key]) for key in heard)
 
     @property
     def is_running_again(self) -> bool:
@@ -317,6 +326,7 @@ class Resolution:
             input=self.flow.input_of(node, key),
             traceparent=self.identity.traceparent,
             reverts=state == TaskState.REVERTING,
+            asks=QUESTIONS.get(state),
         )
 
 

@@ -12,6 +12,7 @@ from lazyengine.auth import Authenticator
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
+from lazyengine.registry import registered_flows
 from lazyengine.settings import Settings, load
 
 _settings = load({})
@@ -72,9 +73,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def prepare(settings: Settings) -> None:
-    """Create or upgrade an SQLite file (a server's schema is its operator's), and carry on with what a crash left."""
+    """Create or upgrade an SQLite file (a server's schema is its operator's), and carry on with what a crash left.
+
+    :raises SettingsInvalid: the flows do not make sense
+    """
+    flows = registered_flows(settings)
     database = Database(settings)
     if database.dialect == "sqlite":
         database.upgrade()
-        Engine(database, settings).carry_on_everywhere()
+        Engine(database, settings, flows=flows).carry_on_everywhere()
     database.dispose()

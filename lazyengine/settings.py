@@ -23,6 +23,7 @@ class Settings:
     :param threads: threads in each worker process
     :param auth_tokens: "owner:token" pairs, separated by blanks; none turns authentication off
     :param allow_unauthenticated: listen on a non-loopback address without tokens
+    :param flows: TaskFlow flows, each `name=package.module:factory`, separated by commas, beside those of entry points
     :param default_action: action of a task that names none; empty leaves it to be completed from outside
     :param max_body_bytes: a larger request body is refused
     :param max_tasks: a workflow with more tasks is refused
@@ -43,6 +44,7 @@ class Settings:
     threads: int = 8
     auth_tokens: str = ""
     allow_unauthenticated: bool = False
+    flows: str = ""
     default_action: str = ""
     max_body_bytes: int = 8 * 1024 * 1024
     max_tasks: int = 100_000

@@ -274,7 +274,7 @@ class Decisions(Host):
         self.waiting.add(self.flow.atoms[node.id])
         return None
 
-    def allows(self, node: Node, decider: Decider) -> bool:
+    def allows(self, node: Node, decider: Decider, answer: Outcome | None = None) -> bool:
         storage = self.runtime.storage
         if storage.get_atom_state(node.name) != states.PENDING:
             return True  # it was asked before the node ran for the first time
@@ -285,7 +285,7 @@ class Decisions(Host):
         history = {self.nodes[id].name: storage.get(self.nodes[id].name) for id in heard}
         return bool(self.flow.questions[decider.link](history=history))
 
-    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+    def strategy(self, controller: int, source: int, mark: Mark, answer: Outcome | None = None) -> Strategy:
         assert mark.outcome is not None
         asked, atom = self.flow.atoms[controller], self.flow.atoms[source]
         strategy = Strategy(self.runtime.retry_action.on_failure(asked, atom, mark.outcome.result))

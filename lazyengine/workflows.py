@@ -1,10 +1,14 @@
 """The verbs of stored workflows, and where the graph of a new execution comes from.
 
+A flow that the engine knows by its name stands among the workflows of every owner, where the owner has stored none of
+that name in the default namespace.
+
 A stored workflow is a name for a definition.  What runs is the graph that the definition compiles to, which is never
 changed nor deleted: so executions go on as they began, whatever becomes of the workflow that they were started from.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -47,12 +51,14 @@ class Runnable:
     :param digest: of the graph
     :param compiled: the graph, unless it is stored already
     :param siblings: by digest: those workflows of its definition that its tasks may name
+    :param flow: the name of the TaskFlow flow that it is
     """
 
     document: str
     digest: str
     compiled: Compiled | None
     siblings: Mapping[str, Compiled] = field(default_factory=dict)
+    flow: str | None = None
 
 
 class Workflows:
@@ -61,6 +67,7 @@ class Workflows:
     database: Database
     settings: Settings
     clock: Callable[[], datetime]
+    flows: "FlowSource | None"
 
     def store_workflows(self, owner: str, definition: Definition, namespace: str = "") -> WorkflowsStored:
         """Store every workflow of a definition; repeating it answers again what was committed.
@@ -120,13 +127,45 @@ class Workflows:
         found = self.database.snapshot(
             lambda store: read_workflow(store.connection, owner, namespace, name, revision),
         )
+        if found is None and self.has_flow(name) and not namespace and revision in (None, 1):
+            return self._flow(name)
         if found is None:
             raise errors.WorkflowNotFound.stored(name, namespace, revision)
         return found
 
     def list_workflows(self, owner: str, query: WorkflowQuery) -> Page[StoredWorkflow]:
-        """Return one page of stored workflows, the newest revision of each, without definitions."""
-        return self.database.snapshot(lambda store: list_workflows(store.connection, owner, query))
+        """Return one page of workflows by namespace and name, the newest revision of each, without definitions."""
+        names = self._flows_of(query)
+
+        def work(store: Store) -> tuple[Page[StoredWorkflow], set[str]]:
+            page = list_workflows(store.connection, owner, query)
+            return page, names - newest_workflows(store.connection, owner, "", names).keys() if names else names
+
+        page, names = self.database.snapshot(work)
+        flows = []
+        for name in names:
+            with suppress(errors.FlowUnusable):  # the others are shown all the same
+                flows.append(self._flow(name))
+        found = sorted((*page.items, *flows), key=lambda workflow: (workflow.namespace, workflow.declaration.name))
+        return Page(tuple(found[: query.limit]), page.more or len(found) > query.limit)
+
+    def has_flow(self, name: str | None) -> bool:
+        """Tell whether the engine knows a flow of this name."""
+        return self.flows is not None and name in self.flows
+
+    def _flows_of(self, query: WorkflowQuery) -> set[str]:
+        """Return the names of the flows that a page of workflows may show."""
+        if self.flows is None or query.namespace or query.tag is not None:
+            return set()
+        return {name for name in self.flows if query.marker is None or ("", name) > query.marker}
+
+    def _flow(self, name: str) -> StoredWorkflow:
+        """
+        :raises FlowUnusable: its factory fails, or what it makes cannot be compiled
+        """
+        assert self.flows is not None
+        digest, _, _ = self.flows.graph(name)
+        return StoredWorkflow("", 1, digest, None, self.flows.declaration(name), language="taskflow")
 
     def delete_workflow(self, owner: str, name: str, namespace: str = "") -> None:
         """Delete a stored workflow with all its revisions; executions of it go on.
@@ -145,7 +184,28 @@ class Workflows:
 
         :raises DefinitionInvalid: with every fault found
         :raises WorkflowNotFound: the definition has no such workflow, or none is stored
+        :raises FlowUnusable: it is a flow, whose factory fails
         """
+        try:
+            return self._find_defined(owner, start)
+        except errors.WorkflowNotFound:
+            if start.definition is not None or not self.has_flow(start.workflow):
+                raise
+        return self.find_flow(start.workflow or "")
+
+    def find_flow(self, name: str) -> Runnable:
+        """Return a flow that the engine knows as something to run.
+
+        :raises WorkflowNotFound: it knows no such flow
+        :raises FlowUnusable: its factory fails, or what it makes cannot be compiled
+        """
+        if self.flows is None:
+            raise errors.WorkflowNotFound.flow(name)
+        digest, graph, nodes = self.flows.graph(name)
+        return Runnable(digest, digest, (graph, nodes), flow=name)
+
+    def _find_defined(self, owner: str, start: Start) -> Runnable | None:
+        """Find what `start` is to run among what it brings and what is stored."""
         default_action = start.params.get("default_action", self.settings.default_action)
         task_name = start.params.get("task_name")
         given = None if start.definition is None else document_digest(start.definition)
@@ -200,7 +260,12 @@ def _graph(store: Store, digest: str, compiled: Compiled | None) -> tuple[int, G
 class FlowSource(Protocol):
     """The TaskFlow flows that an engine can run (`lazyengine.flows.Flows`)."""
 
-    def __contains__(self, name: str) -> bool: ...
+    def __contains__(self, name: object) -> bool: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def declaration(self, name: str) -> Declaration:
+        """Return what callers may know of a flow."""
 
     def graph(self, name: str) -> tuple[str, Graph, list[Node]]:
         """Return the digest of a flow, and what it compiles to."""

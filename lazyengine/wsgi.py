@@ -8,6 +8,7 @@ from lazyengine.api.app import make_app
 from lazyengine.api.middleware import App
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
+from lazyengine.registry import registered_flows
 from lazyengine.settings import load
 
 _lock = threading.Lock()
@@ -26,4 +27,4 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 def _make() -> App:
     settings = load({})
     database = Database(settings)
-    return make_app(Engine(database, settings), settings)
+    return make_app(Engine(database, settings, flows=registered_flows(settings)), settings)

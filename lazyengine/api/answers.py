@@ -2,8 +2,8 @@
 
 from lazyengine.api.document import Document, member, optional
 from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number, TextOrObject
-from lazyengine.core.graph import Command, On
-from lazyengine.core.state import ExecutionState, TaskState
+from lazyengine.core.graph import Command, Kind, On
+from lazyengine.core.state import ExecutionState, Question, TaskState
 from lazyengine.pictures import GUARD_LENGTH
 
 EXECUTION_STATE = Choice.of(ExecutionState)
@@ -57,6 +57,12 @@ class Assignment(Document):
     timeout_seconds = member(Number(0, 1e12), nullable=True, always=None)
     deadline_at = member(TIME, "When it fails, if it is not finished.", nullable=True)
     callback_url = member(WORDS, nullable=True, always=None)
+    reverts = member(Flag(), "It is to be reverted; its report says how the revert went.")
+    asks = member(
+        Choice.of(Question),
+        "A question about it is to be answered instead: decide, whether it may run; on_failure, what to do.",
+        nullable=True,
+    )
     traceparent = member(WORDS, "W3C trace context of the request that started the execution.", nullable=True)
     lease_expires_at = member(TIME, "Until when it is the worker's.", nullable=True)
 
@@ -130,6 +136,8 @@ class TaskSummary(Document):
     state_info = member(WORDS, "Why it is in this state, for people.", source="info", nullable=True)
     action = member(WORDS, "What it does; null leaves it to the caller.", nullable=True)
     target = member(WORDS, "Who does it.")
+    reverts = member(Flag(), "It is being reverted, was reverted, or that failed.")
+    asks = member(Choice.of(Question), "The question about it that is under way.", nullable=True)
     failure = member(Failure, nullable=True)
     published = member(JSON_OBJECT, "Variables that it published.")
     attempt = member(COUNT, "0 until it is handed out.")
@@ -161,9 +169,10 @@ class TaskList(Document):
 
 
 class GraphNode(Document):
-    """A task of a graph, with its newest run."""
+    """A task of a graph, with its newest run; in a flow also a retry controller, or a gate, which is no task."""
 
     name = member(WORDS)
+    kind = member(Choice.of(Kind))
     join = member(COUNT, "How many of the tasks that lead here it waits for; null runs it for each.", nullable=True)
     state = member(TASK_STATE)
     iteration = member(COUNT, "The pass of a loop, from 1.")
@@ -228,27 +237,32 @@ class WorkflowInput(Document):
     """An input that a workflow declares."""
 
     name = member(WORDS)
-    required = member(Flag(), "It has no default.")
+    required = member(Flag(), "It has to be given.")
     default = member(JSON, "What it is when it is not given.", nullable=True)
 
 
 class WorkflowSummary(Document):
-    """A revision of a stored workflow, without the definition."""
+    """A revision of a stored workflow, without the definition; or a TaskFlow flow that the service knows."""
 
+    language = member(Choice({word: word for word in ("mistral", "taskflow")}))
     name = member(WORDS, source="declaration.name")
     namespace = member(WORDS, "The default namespace has the empty name.")
     revision = member(COUNT, "From 1; each replacement by another definition counts one up.")
-    definition_digest = member(WORDS, "SHA-256 of the definition, in hexadecimal; executions of it have the same.")
+    definition_digest = member(
+        WORDS, "SHA-256 of the definition, or of the graph of a flow; executions of it have the same."
+    )
     input = member([WorkflowInput], source="declaration.input")
     tags = member([WORDS], source="declaration.tags")
     description = member(WORDS, source="declaration.description")
-    created_at = member(TIME, "When this revision was stored.")
+    created_at = member(TIME, "When this revision was stored; null for a flow.", nullable=True)
 
 
 class Workflow(WorkflowSummary):
     """A revision of a stored workflow."""
 
-    definition = member(TextOrObject(), "The whole definition that it was stored with, as it was given.")
+    definition = member(
+        TextOrObject(), "The whole definition that it was stored with, as it was given; null for a flow.", nullable=True
+    )
 
 
 class StoredWorkflows(Document):

@@ -25,6 +25,8 @@ from lazyengine.errors import (
     ExecutionNotFound,
     ExecutionSucceeded,
     ExecutionSuspended,
+    FlowChanged,
+    FlowUnusable,
     InputInvalid,
     RequestInvalid,
     TaskBlocked,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
 DATABASE = (DatabaseBusy, DatabaseUnavailable)
+FLOWS = (WorkflowNotFound, FlowChanged, FlowUnusable)
 VALUES = ("input", "output")
 PATH = "/executions/{execution_id}"
 
@@ -82,13 +85,20 @@ class Executions:
         answers.StartedExecution,
         body=requests.ExecutionStart,
         statuses={201: "It was started.", 200: "The same request had started it before."},
-        errors=(DefinitionInvalid, InputInvalid, WorkflowNotFound, ExecutionIdInUse, *DATABASE),
+        errors=(
+            DefinitionInvalid,
+            InputInvalid,
+            ExecutionIdInUse,
+            *FLOWS,
+            *DATABASE,
+        ),
     )
     def start_execution(self, request: Request, body: requests.ExecutionStart) -> Answer:
         """Start an execution.
 
-        Compiles the definition, or takes the newest revision of a stored workflow, creates the execution, works out the
-        first batch of tasks and schedules it, in one transaction.  With an `id`, the request can be repeated safely.
+        Compiles the definition, or takes the newest revision of a stored workflow, or a flow that is registered with
+        the service; creates the execution, works out the first batch of tasks and schedules it, in one transaction.
+        With an `id`, the request can be repeated safely.
         """
         started = self._engine.start_execution(request.owner, start_of(request, body))
         location = f"{request.application_url}/executions/{started.execution.id}"
@@ -130,7 +140,7 @@ class Executions:
         answers.Execution,
         segments=(EXECUTION_ID,),
         body=requests.ExecutionChange,
-        errors=(ExecutionNotFound, ExecutionFinished, *DATABASE),
+        errors=(ExecutionNotFound, ExecutionFinished, *FLOWS, *DATABASE),
     )
     def update_execution(self, request: Request, execution_id: str, body: requests.ExecutionChange) -> Execution:
         """Suspend, resume, cancel or relabel an execution.
@@ -158,6 +168,7 @@ class Executions:
             TaskNotFailed,
             TaskBlocked,
             TaskInputOfItems,
+            *FLOWS,
             *DATABASE,
         ),
     )

@@ -246,6 +246,8 @@ def _member(one: member, schemas: dict[str, Schema]) -> Schema:
         schema["maxItems"] = one.max_items
     if one.nullable and "$ref" in schema:
         schema = {"anyOf": [schema, NULL]}
+    elif one.nullable and "anyOf" in schema:
+        schema = {**schema, "anyOf": [*schema["anyOf"], NULL]}
     elif one.nullable and "type" in schema:
         schema = {**schema, "type": [schema["type"], "null"]}
     said = [one.doc] if one.doc else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wsme.types import Unset
 
 from lazyengine.api import answers, requests
-from lazyengine.api.executions import DATABASE, EXECUTION_ID, PATH
+from lazyengine.api.executions import DATABASE, EXECUTION_ID, FLOWS, PATH
 from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, listing
 from lazyengine.api.operation import Parameter, Segment, operation
 from lazyengine.api.request import Request
@@ -143,6 +143,7 @@ class Tasks:
             TaskRunsWorkflow,
             TaskNotRunning,
             TaskStaleAttempt,
+            *FLOWS,
             *DATABASE,
         ),
     )
@@ -172,7 +173,7 @@ class Tasks:
         answers.ReportedTasks,
         segments=(EXECUTION_ID,),
         body=requests.TaskReports,
-        errors=(ExecutionNotFound, *DATABASE),
+        errors=(ExecutionNotFound, *FLOWS, *DATABASE),
     )
     def complete_tasks(self, request: Request, execution_id: str, body: requests.TaskReports) -> ReportedTasks:
         """Report how several tasks ended, in one transaction.

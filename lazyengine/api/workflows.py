@@ -10,7 +10,7 @@ from lazyengine.api.operation import Answer, Parameter, Segment, operation
 from lazyengine.api.request import Request
 from lazyengine.api.requests import NAMESPACE
 from lazyengine.api.types import Integer, Name, Scalar
-from lazyengine.errors import DefinitionInvalid, Fault, WorkflowExists, WorkflowNotFound
+from lazyengine.errors import DefinitionInvalid, Fault, FlowUnusable, WorkflowExists, WorkflowNotFound
 from lazyengine.records import StoredWorkflow, WorkflowQuery, WorkflowsStored
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Workflows:
     ) -> Listing:
         """List stored workflows by namespace and name, the newest revision of each.
 
-        Definitions are left out.
+        Flows that are registered with the service stand among those of the default namespace, until one of the same
+        name is stored.  Definitions are left out.
         """
         query = WorkflowQuery(namespace, min(limit, MAX_LIMIT), marker, tag)
         page = self._engine.list_workflows(request.owner, query)
@@ -115,12 +116,12 @@ class Workflows:
         answers.Workflow,
         segments=(WORKFLOW_NAME,),
         parameters=(WHERE, REVISION),
-        errors=(WorkflowNotFound, *DATABASE),
+        errors=(WorkflowNotFound, FlowUnusable, *DATABASE),
     )
     def get_workflow(
         self, request: Request, workflow_name: str, namespace: str = "", revision: int | None = None
     ) -> StoredWorkflow:
-        """Look at a stored workflow."""
+        """Look at a stored workflow, or a flow that is registered with the service."""
         return self._engine.get_workflow(request.owner, workflow_name, namespace, revision)
 
     @operation(

@@ -46,7 +46,33 @@ class CompiledFlow:
 
     def atom(self, name: str) -> Atom:
         """Return a task or a retry controller by its name."""
-        return next(atom for atom in self.atoms.values() if atom.name == name)
+        return self.atoms[self.id_of(name)]
+
+    def id_of(self, name: str) -> int:
+        """Return the node of a task or a retry controller.
+
+        :raises LookupError: it has none of this name
+        """
+        for id, atom in self.atoms.items():
+            if atom.name == name:
+                return id
+        raise LookupError(f"flow '{self.graph.workflow}' has no task '{name}'")
+
+    def inputs(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names that the flow has to be given, and those that it may be given beside them."""
+        required: set[str] = set()
+        used: set[str] = set()
+        for id, atom in self.atoms.items():
+            injected = atom.inject or {}
+            for names, optional in ((atom.rebind, atom.optional), (atom.revert_rebind, atom.revert_optional)):
+                asked = {name: argument for argument, name in names.items() if name not in injected}
+                used |= asked.keys()
+                required |= {
+                    name
+                    for name, argument in asked.items()
+                    if argument not in optional and not self.scopes.visible(id, {*self.providers.get(name, ())} - {id})
+                }
+        return tuple(sorted(required)), tuple(sorted(used - required))
 
 
 def compile_flow(flow: Flow | Atom) -> CompiledFlow:

@@ -18,6 +18,7 @@ class Errand(StrEnum):
     RENEW = "renew"  # be ignored no more: what stands before it is run again
     UNDONE = "undone"  # one of those that it led to has been undone
     OPEN = "open"  # to a controller: revert the region because the run `source` has failed
+    ASK = "ask"  # to a controller: it is to be asked what to do about the failure of the run `source`
     RETRY = "retry"  # to a controller: run the region again
 
 

@@ -226,6 +226,7 @@ class Graph:
     :param size: how many nodes there are
     :param input: the declared inputs that have a default, with it
     :param required: the declared inputs that the caller has to give
+    :param optional: those that it may give and that have no default
     :param vars: variables that every task sees
     :param output: what a successful execution puts out, or None where the definition does not say
     :param publishes: some task publishes variables
@@ -248,6 +249,7 @@ class Graph:
     siblings: tuple[str, ...] = ()
     spec: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     @property
     def nests(self) -> bool:

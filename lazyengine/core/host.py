@@ -9,7 +9,7 @@ from typing import Any
 
 from lazyengine.core.actions import pure_outcome
 from lazyengine.core.graph import Decider, Guard, Key, Kind, Node
-from lazyengine.core.state import Mark, Outcome, Strategy, TaskState
+from lazyengine.core.state import Mark, Outcome, Question, Strategy, TaskState
 
 
 class Refused(Exception):
@@ -100,20 +100,31 @@ class Host:
 
     # -- flows --------------------------------------------------------------------------------------------------------
 
-    def allows(self, node: Node, decider: Decider) -> bool:
+    def allows(self, node: Node, decider: Decider, answer: Outcome | None = None) -> bool | None:
         """Ask a decider whether a node may run; one at a link from an ignored task has no say.
 
+        :param answer: of whoever was asked, after this had returned None: somebody else knows
         :raises Refused: it cannot be asked
         """
         return True
 
-    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+    def strategy(self, controller: int, source: int, mark: Mark, answer: Outcome | None = None) -> Strategy | None:
         """Ask a retry controller what to do about a run that has failed, and keep the failure in its history.
 
         :param source: whose failure it is to it: the node's, or that of the controller within, which said REVERT
+        :param answer: of whoever was asked, after this had returned None: somebody else knows
         :raises Refused: it cannot be asked
         """
         return Strategy.REVERT
+
+    def ask(self, node: Node, key: Key, question: Question) -> None:
+        """Prepare a question about a run that somebody else has to answer.
+
+        :raises Refused: its arguments cannot be found
+        """
+
+    def recall(self, node: Node) -> Any:
+        """Return the result of a controller that was asked something since."""
 
     def revert(self, node: Node, key: Key) -> Outcome | None:
         """Begin an attempt to revert a run that has ended; return how it ends if it ends by itself.

@@ -58,7 +58,7 @@ ORDER = {
     for place, errand in enumerate(
         (
             Errand.WITHDRAW, Errand.RENEW, Errand.IGNORE, Errand.VERDICT, Errand.UNDONE, Errand.REST,
-            Errand.OPEN, Errand.RETRY,
+            Errand.ASK, Errand.OPEN, Errand.RETRY,
         )
     )
 }  # fmt: skip
@@ -79,12 +79,13 @@ def complete(
 ) -> Decision:
     """End the run or the item `key` with `outcome`, and tell its edges, or keep them while the execution is suspended.
 
-    Where it is being reverted, that ends.
+    Where it is being reverted, or is asked about, that ends.
 
-    The slice needs the node, the marks of the run, of the item and of iteration 1, and that of its loop's first node.
-    Cost: 1 + out-degree.
+    The slice needs the node, the marks of the run, of the item and of iteration 1, and that of its loop's first node;
+    for a controller that is asked, its region.
+    Cost: 1 + out-degree; for the answer of a controller what has happened in its region.
 
-    :raises IllegalTransition: the run is neither RUNNING nor REVERTING
+    :raises IllegalTransition: nothing is under way
     """
     work = Reverting(slice, now, host, budget)
     work.generation += 1
@@ -93,6 +94,10 @@ def complete(
         raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
     if mark.state is TaskState.REVERTING:
         work.end_revert(node, mark, outcome)
+    elif mark.state is TaskState.DECIDING:
+        work.decided(node, mark, outcome)
+    elif mark.state is TaskState.ASKING:
+        work.answered(node, mark, outcome)
     elif mark.item == WHOLE:
         work.finish(node, mark, outcome)
     else:

@@ -17,7 +17,11 @@ Theory of operation:
 5. The controller is undone last.  When it said RETRY it is not reverted: its region is made new, and it runs again;
    then those behind the region that were ignored are so no more (TaskFlow: `runtime.py`, `retry_subflow`).
 6. A region that is opened over others takes the place of theirs; one inside an open region adds nothing to it.
-7. A revert that fails, and what cannot be asked or begun, breaks the execution: what is under way may end, nothing more
+7. What a decider or a controller says may be known to somebody else only (the host answers None).  Then the question is
+   an attempt of the node that it is about: of the one that has deciders, before it runs (DECIDING), or of the
+   controller (ASKING).  A failure waits for the answer, and is not undone before; a controller is asked about one
+   failure after the other.
+8. A revert that fails, and what cannot be asked or begun, breaks the execution: what is under way may end, nothing more
    begins, and then it fails (TaskFlow: `builder.py`, MachineMemory.failures).
 
 *A node is undone only by a region that also covers everything behind it that ran.*
@@ -34,16 +38,26 @@ from lazyengine.core.books import UNBOUNDED
 from lazyengine.core.decision import Errand, Slice, Token
 from lazyengine.core.graph import Depth, Key, Kind, Node
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.state import EventKind, Intent, Mark, Outcome, Strategy, TaskEvent, TaskState
+from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
+    EventKind,
+    Intent,
+    Mark,
+    Outcome,
+    Question,
+    Strategy,
+    TaskEvent,
+    TaskState,
+)
 from lazyengine.core.telling import Telling
 
 WIDEST = tuple(Depth)
 
-UNDOABLE = frozenset({TaskState.RUNNING, TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVERTING})
+UNDOABLE = frozenset({*ATTEMPTED_TASK_STATES, TaskState.SUCCESS, TaskState.FAILURE})
 
 
 def is_undoable(mark: Mark) -> bool:
-    """Tell whether there is anything to undo: it runs, has ended, or was passed over and told its edges."""
+    """Tell whether there is anything to undo: it is under way, has ended, or was passed over and told its edges."""
     return mark.state in UNDOABLE or (mark.state is TaskState.IGNORE and mark.told != 0)
 
 
@@ -63,6 +77,10 @@ class Reverting(Telling):
             self.renew_behind(node, mark, token)
         elif token.errand is Errand.UNDONE:
             self.undo_before(mark)
+        elif token.errand is Errand.ASK:
+            assert token.source is not None
+            if mark.state is not TaskState.ASKING:
+                self.ask(node, mark, Question.ON_FAILURE, token.source[0])
         elif token.errand is Errand.OPEN:
             self.open(node, mark, token)
         elif token.errand is Errand.RETRY:
@@ -76,26 +94,74 @@ class Reverting(Telling):
         mark = self.mark((node.id, iteration))
         if self.broken:
             return
-        try:
-            depth = self.objection(node) if mark.state is TaskState.PENDING else None
-        except Refused as refused:
-            self.give_up(node, f"A decider of task '{node.name}': {refused}")
+        if mark.state is TaskState.PENDING and not self.agree(node, mark):
             return
-        if depth:
-            mark = self.ignore(mark)
-            self.spread_out(node, Errand.IGNORE, depth)
         if mark.state is TaskState.IGNORE:
             self.later(mark, Intent.TELL)
         else:
             super().start(node, iteration, source)
 
-    def objection(self, node: Node) -> Depth | None:
-        """Return the widest depth of the deciders that say no.
+    def agree(self, node: Node, mark: Mark, answer: Outcome | None = None) -> bool:
+        """Tell whether all deciders of a node let it run; see to what follows if not."""
+        try:
+            said = [(decider.depth, self.host.allows(node, decider, answer)) for decider in node.deciders]
+        except Refused as refused:
+            self.give_up(node, f"A decider of task '{node.name}': {refused}")
+            return False
+        if any(allowed is None for _, allowed in said):
+            self.ask(node, mark, Question.DECIDE)
+            return False
+        against = [depth for depth, allowed in said if not allowed]
+        if against:
+            mark = self.ignore(mark)
+            self.spread_out(node, Errand.IGNORE, min(against, key=WIDEST.index))
+            self.later(mark, Intent.TELL)
+        return not against
 
-        :raises Refused: one of them cannot be asked
+    def decided(self, node: Node, mark: Mark, outcome: Outcome) -> None:
+        """Take in what the deciders of a node say; what is to be undone by now does not begin any more."""
+        mark = self.save(replace(self.heard(mark, outcome, None), started_at=None, finished_at=None))
+        if mark.hold is not None:
+            self.later(mark, Intent.REVERT)
+        elif self.agree(node, mark, outcome):
+            self.later(mark, Intent.RUN)
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def ask(self, node: Node, mark: Mark, question: Question, failed: int | None = None) -> None:
+        """Hand out a question about a node.
+
+        :param failed: the run that a controller is asked about
         """
-        against = [decider.depth for decider in node.deciders if not self.host.allows(node, decider)]
-        return min(against, key=WIDEST.index, default=None)
+        try:
+            self.host.ask(node, mark.key, question)
+        except Refused as refused:
+            self.give_up(node, f"Task '{node.name}': {refused}")
+            return
+        event = TaskEvent.DECIDE if question is Question.DECIDE else TaskEvent.ASK
+        state = st.next_task_state(mark.state, event)
+        mark = replace(mark, state=state, attempt=mark.attempt + 1, asks=failed, started_at=self.now, finished_at=None)
+        self.live += 1
+        self.record(EventKind.TASK, mark.state, self.save(mark))
+
+    def heard(self, mark: Mark, answer: Outcome, outcome: Outcome | None) -> Mark:
+        """Let a question be answered; `outcome` is how the node itself has ended before."""
+        self.live -= 1
+        mark = self.ended(mark, st.TASK_EVENT_OF_OUTCOME[answer.state], answer)
+        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        reported = answer if outcome else None
+        return self.save(replace(mark, info=None, asks=None, outcome=outcome, reported=reported, finished_event=number))
+
+    def answered(self, controller: Node, mark: Mark, answer: Outcome) -> None:
+        """Take in what a controller says of a failure, and ask it about the next one."""
+        assert mark.asks is not None
+        failed = self.save(replace(self.mark((mark.asks, 1)), asks=None))
+        mark = self.heard(mark, answer, Outcome(TaskState.SUCCESS, self.host.recall(controller)))
+        self.resolve(self.nodes[failed.node], failed, controller.id, answer)
+        waiting = [one for one in map(self.mark, self.region(controller)) if one.asks == controller.id]
+        if waiting:
+            first = min(waiting, key=lambda one: one.finished_event or 0)
+            self.ask(controller, mark, Question.ON_FAILURE, first.node)
 
     def ignore(self, mark: Mark) -> Mark:
         self.ignored += 1
@@ -143,24 +209,35 @@ class Reverting(Telling):
         else:
             super().tell(node, mark, passing_pauses)
 
-    def resolve(self, node: Node, mark: Mark) -> None:
+    def resolve(self, node: Node, mark: Mark, asked: int | None = None, answer: Outcome | None = None) -> None:
+        """Work out what a failure comes to.
+
+        :param asked: the controller that was asked about it last
+        :param answer: what was answered
+        """
         try:
-            controller, strategy = self.resolution(node, mark)
+            controller, strategy = self.resolution(node, mark, asked, answer)
         except Refused as refused:
             self.give_up(node, str(refused))
             return
         self.cause = self.cause or f"Task '{node.name}' failed: {mark.info}"[: st.INFO_LENGTH]
-        self.wave.append(Token(controller, 0, source=mark.key, errand=Errand.OPEN, strategy=strategy))
+        if strategy is None:
+            self.save(replace(mark, asks=controller))
+        errand = Errand.OPEN if strategy else Errand.ASK
+        self.wave.append(Token(controller, 0, source=mark.key, errand=errand, strategy=strategy))
 
-    def resolution(self, node: Node, mark: Mark) -> tuple[int, Strategy]:
-        """Ask whose region is to be reverted, and whether it is to run again.
+    def resolution(
+        self, node: Node, mark: Mark, asked: int | None, answer: Outcome | None
+    ) -> tuple[int, Strategy | None]:
+        """Ask whose region is to be reverted, and whether it is to run again; None if a controller is to be asked.
 
         :raises Refused: a controller cannot be asked
         """
         *retries, whole = node.controllers
-        for source, retry in pairwise((node.id, *retries)):
-            strategy = self.host.strategy(retry, source, mark)
-            if strategy is Strategy.RETRY:
+        chain = [*pairwise((node.id, *retries))]
+        for source, retry in chain[0 if asked is None else retries.index(asked) :]:
+            strategy = self.host.strategy(retry, source, mark, answer if retry == asked else None)
+            if strategy is None or strategy is Strategy.RETRY:
                 return retry, strategy
             if strategy is Strategy.REVERT_ALL:
                 return whole, Strategy.REVERT
@@ -206,7 +283,8 @@ class Reverting(Telling):
             self.save(replace(mark, hold=len(ahead[id]), holds=tuple(holds[id]), strategy=chosen))
         for id in undoable:
             mark = self.mark((id, 1))
-            if not mark.hold and not mark.intent and mark.state not in st.ATTEMPTED_TASK_STATES:
+            is_busy = mark.intent or mark.asks is not None or mark.state in ATTEMPTED_TASK_STATES
+            if not mark.hold and not is_busy:
                 self.later(mark, Intent.REVERT)
 
     def region(self, controller: Node) -> list[Key]:
@@ -239,7 +317,7 @@ class Reverting(Telling):
         mark = self.mark(key)
         if mark.strategy is Strategy.RETRY:
             self.wave.append(Token(node.id, 0, errand=Errand.RETRY))
-        elif mark.state is TaskState.IGNORE:
+        elif mark.state in (TaskState.IGNORE, TaskState.PENDING):
             self.undone(mark)
         else:
             self.revert(node, mark)

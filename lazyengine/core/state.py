@@ -47,8 +47,10 @@ class ExecutionEvent(StrEnum):
 class TaskState(StrEnum):
     PENDING = "PENDING"
     DELAYED = "DELAYED"
+    DECIDING = "DECIDING"
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
+    ASKING = "ASKING"
     FAILURE = "FAILURE"
     CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"
@@ -68,7 +70,9 @@ class TaskEvent(StrEnum):
     REFUSE = "refuse"
     SKIP = "skip"
     RERUN = "rerun"
+    DECIDE = "decide"
     IGNORE = "ignore"
+    ASK = "ask"
     REVERT = "revert"
 
 
@@ -116,8 +120,16 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.CANCELLED, T.RERUN): S.PENDING,
     (S.SUCCESS, T.RERUN): S.PENDING,
     (S.SKIPPED, T.RERUN): S.PENDING,
+    (S.PENDING, T.DECIDE): S.DECIDING,
+    (S.DECIDING, T.SUCCEED): S.PENDING,
+    (S.DECIDING, T.FAIL): S.PENDING,
+    (S.DECIDING, T.CANCEL): S.PENDING,
     (S.PENDING, T.IGNORE): S.IGNORE,
     (S.IGNORE, T.RERUN): S.PENDING,
+    (S.SUCCESS, T.ASK): S.ASKING,
+    (S.ASKING, T.SUCCEED): S.SUCCESS,
+    (S.ASKING, T.FAIL): S.SUCCESS,
+    (S.ASKING, T.CANCEL): S.SUCCESS,
     (S.SUCCESS, T.REVERT): S.REVERTING,
     (S.FAILURE, T.REVERT): S.REVERTING,
     (S.REVERTING, T.SUCCEED): S.REVERTED,
@@ -129,8 +141,8 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
 
 FINAL_EXECUTION_STATES = frozenset({X.SUCCESS, X.FAILURE, X.REVERTED, X.CANCELLED})
 FINAL_TASK_STATES = frozenset({S.SUCCESS, S.FAILURE, S.CANCELLED, S.SKIPPED, S.IGNORE, S.REVERTED, S.REVERT_FAILURE})
-ATTEMPTED_TASK_STATES = frozenset({S.RUNNING, S.REVERTING})
-"""In which an attempt is handed out: of the task, or of its revert."""
+ATTEMPTED_TASK_STATES = frozenset({S.RUNNING, S.REVERTING, S.DECIDING, S.ASKING})
+"""In which an attempt is handed out: of the task, of its revert, or of a question about it (`Question`)."""
 BACKWARD_TASK_STATES = frozenset({S.REVERTING, S.REVERTED, S.REVERT_FAILURE})
 RERUNNABLE_TASK_STATES = frozenset({S.FAILURE, S.CANCELLED})
 TASK_EVENT_OF_OUTCOME = {S.SUCCESS: T.SUCCEED, S.FAILURE: T.FAIL, S.CANCELLED: T.CANCEL, S.SKIPPED: T.SKIP}
@@ -184,6 +196,19 @@ class Strategy(StrEnum):
     RETRY = "RETRY"  # revert its region, and run that again
     REVERT = "REVERT"  # revert its region, unless those around it want something else
     REVERT_ALL = "REVERT_ALL"  # revert the whole graph
+
+
+class Question(StrEnum):
+    """What is asked of whoever has the code of a flow, as an attempt of the node that it is about."""
+
+    DECIDE = "decide"  # its deciders, whether it may run
+    ON_FAILURE = "on_failure"  # a controller, what to do about a failure
+
+
+QUESTIONS: dict[str, Question] = {
+    TaskState.DECIDING: Question.DECIDE,
+    TaskState.ASKING: Question.ON_FAILURE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +338,8 @@ class Mark:
         before it
     :param holds: then: those that it holds up in the same way
     :param strategy: of a controller whose region is being or was reverted: RETRY or REVERT
+    :param asks: of a run that has failed: the controller whose answer it waits for; of a controller that is asked: the
+        run that it is asked about
     :param asleep: executions that do its work, or that of its items, and are suspended
     :param due_at: when it goes on by itself
     :param deadline_at: when it fails, if it is not finished
@@ -346,6 +373,7 @@ class Mark:
     hold: int | None = None
     holds: tuple[int, ...] = ()
     strategy: Strategy | None = None
+    asks: int | None = None
     asleep: int = 0
     started_at: datetime | None = None
     due_at: datetime | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
 from lazyengine.core.graph import Key
-from lazyengine.core.state import ATTEMPTED_TASK_STATES, WHOLE, TaskState
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, QUESTIONS, WHOLE, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import node_of
 from lazyengine.db.store import named
@@ -127,6 +127,7 @@ def _assignment(row: Any) -> Assignment:
         traceparent=row.traceparent,
         lease_expires_at=row.lease_expires_at,
         reverts=row.state == TaskState.REVERTING,
+        asks=QUESTIONS.get(row.state),
     )
 
 

@@ -59,7 +59,9 @@ def list_tasks(connection: Connection, execution_id: str, graph_id: int, query: 
     iteration = func.coalesce(mark.iteration, 1)
     run = (mark.execution_id == execution_id, mark.node_id == node.id, mark.item == WHOLE)
     statement = (
-        select(t.node, *small).select_from(t.node.outerjoin(t.mark, and_(*run))).where(node.graph_id == graph_id)
+        select(t.node, *small)
+        .select_from(t.node.outerjoin(t.mark, and_(*run)))
+        .where(node.graph_id == graph_id, node.is_gate.is_(None))
     )
     if query.states:
         statement = statement.where(func.coalesce(mark.state, TaskState.PENDING.value).in_(query.states))

@@ -53,7 +53,7 @@ def graph_to_json(head: Graph) -> dict[str, Any]:
 
 
 def graph_from_json(value: dict[str, Any]) -> Graph:
-    tuples = {name: tuple(value.get(name, ())) for name in ("roots", "required", "siblings", "tags")}
+    tuples = {name: tuple(value.get(name, ())) for name in ("roots", "required", "optional", "siblings", "tags")}
     return Graph(**{name: value[name] for name in GRAPH & value.keys()} | tuples)
 
 
@@ -84,7 +84,9 @@ def node_row(graph_id: int, node: Node) -> dict[str, Any]:
         "region": None if node.region is None else [node.region],
         "deciders": [[list(decider.link), decider.depth] for decider in node.deciders],
     }
-    return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": {k: v for k, v in body.items() if v}}
+    body = {name: value for name, value in body.items() if value}
+    is_gate = int(node.kind is Kind.GATE) or None
+    return {"graph_id": graph_id, "id": node.id, "name": node.name, "body": body, "is_gate": is_gate}
 
 
 def node_of(row: Row[Any]) -> Node:
@@ -248,6 +250,7 @@ def mark_of(row: Row[Any]) -> Mark:
         hold=row.hold,
         holds=tuple(row.holds or ()),
         strategy=Strategy(row.strategy) if row.strategy else None,
+        asks=row.asks,
         asleep=row.asleep or 0,
         started_at=row.started_at,
         due_at=row.due_at,
@@ -315,6 +318,7 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "hold": mark.hold,
         "holds": list(mark.holds) or None,
         "strategy": mark.strategy,
+        "asks": mark.asks,
         "due_at": mark.due_at,
         "deadline_at": mark.deadline_at,
         "alarm_at": mark.alarm_at,

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lazyengine.core.state import BACKWARD_TASK_STATES, FINAL_TASK_STATES, WHOLE
+from lazyengine.core.state import BACKWARD_TASK_STATES, FINAL_TASK_STATES, WHOLE, TaskState
 from lazyengine.db import tables as t
 
 COUNTERS = (
@@ -95,9 +95,9 @@ LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")  # the claim
 def _save_marks(dialect: str) -> Insert:
     """Build the upsert of marks.
 
-    A result once stored stays where a later decision has none, and while the task is reverted; and a task stays on
-    offer, or off it, unless this decision hands out another attempt or ends it: a claim may have come in between.
-    Nobody holds a new attempt.
+    A result once stored stays where a later decision has none, while the task is reverted, or asked about; and a task
+    stays on offer, or off it, unless this decision hands out another attempt or ends it: a claim may have come in
+    between.  Nobody holds a new attempt.
     """
     names = [column.name for column in t.mark.c if column.name not in LEASE]
     values: dict[str, Any] = {name: bindparam(name) for name in names}
@@ -118,7 +118,8 @@ def _save_marks(dialect: str) -> Insert:
     was_final = or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(FINAL_TASK_STATES)))
     stands = or_(new.state == _mark.state, not_(was_final))
     is_kept = and_(same_attempt, new.outcome_digest.is_(None), stands)
-    is_undone = or_(*(new.state == literal_column(f"'{state}'") for state in sorted(BACKWARD_TASK_STATES)))
+    has_ended_before = sorted({*BACKWARD_TASK_STATES, TaskState.ASKING})
+    is_undone = or_(*(new.state == literal_column(f"'{state}'") for state in has_ended_before))
     changes["outcome_digest"] = case((is_kept, _mark.outcome_digest), else_=new.outcome_digest)
     for name in ("result", "failure"):
         changes[name] = case((or_(is_kept, is_undone), _mark[name]), else_=new[name])

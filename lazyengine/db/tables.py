@@ -58,6 +58,7 @@ node = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", Name, nullable=False),
     Column("body", Json, nullable=False),
+    Column("is_gate", Integer),  # 1: no task, but where a flow is entered or left
     UniqueConstraint("graph_id", "name"),
     **MYSQL,
 )
@@ -185,6 +186,7 @@ mark = Table(
     Column("hold", Integer),
     Column("holds", Json),
     Column("strategy", String(16)),
+    Column("asks", Integer),
     Column("due_at", UtcDateTime),
     Column("deadline_at", UtcDateTime),
     Column("alarm_at", UtcDateTime),

@@ -32,7 +32,15 @@ def test_the_graph_as_data(api, path):
     api.put_json(f"{path}/tasks/a", SUCCESS)
     api.put_json(f"{path}/tasks/c?item=1", FAILURE)
     api.put_json(f"{path}/tasks/b", FAILURE)
-    plain = {"join": None, "state": "RUNNING", "iteration": 1, "action": None, "workflow": None, "items": None}
+    plain = {
+        "kind": "task",
+        "join": None,
+        "state": "RUNNING",
+        "iteration": 1,
+        "action": None,
+        "workflow": None,
+        "items": None,
+    }
     graph = api.get(f"{path}/graph").json
     assert graph == api.get(f"{path}/graph?format=json").json
     assert graph["nodes"] == [

@@ -128,10 +128,13 @@ def test_deciders_see_results(processes):
     assert processes(factory).start().complete("a", "go").under_way == "b"
 
 
-def test_what_cannot_be_bound_fails_the_flow(processes):
-    run = processes(lambda: unordered_flow.Flow("f").add(Two("a"), Work("b"))).start()
-    assert run.state is ExecutionState.FAILURE
-    assert "nobody provides 'left'" in run.new().get_execution(OWNER, run.id).info
+def test_what_a_flow_requires_has_to_be_given(processes):
+    """Every name that is missing is told, and those that nobody takes; what has a default may be left out, or given."""
+    run = processes(lambda: unordered_flow.Flow("f").add(Two("a"), Work("b")))
+    with pytest.raises(errors.InputInvalid, match="'right' is missing; 'unheard' is not declared"):
+        run.start(left=1, unheard=2)
+    assert run.start(left=1, right=2).offers["a"].input == {"left": 1, "right": 2}
+    assert run.start(left=1, right=2, spare=3).offers["a"].input["spare"] == 3
 
 
 @pytest.mark.parametrize(

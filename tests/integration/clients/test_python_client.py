@@ -33,7 +33,7 @@ METHODS = {
 TYPES = {
     "task.py": ["claimed_by: None | str", "failure: Failure | None", "result: Any", "state: TaskState", "name: str"],
     "execution.py": ["output: Any", "finished_at: datetime.datetime | None", "state: ExecutionState", "id: UUID"],
-    "workflow.py": ["definition: JsonObject | str", "revision: int", "input_: list[WorkflowInput]"],
+    "workflow.py": ["definition: JsonObject | None | str", "revision: int", "input_: list[WorkflowInput]"],
     "workflow_input.py": ["default: Any", "required: bool"],
     "execution_start.py": [
         "definition: JsonObject | str | Unset = UNSET",

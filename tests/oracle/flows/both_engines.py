@@ -175,7 +175,7 @@ class FlowHost(Host):
         mark = self.driver.marks.get((id, 1))
         return mark is not None and mark.state is TaskState.IGNORE
 
-    def allows(self, node: Node, decider: Decider) -> bool:
+    def allows(self, node: Node, decider: Decider, answer: Outcome | None = None) -> bool:
         sources = {one.link[0] for one in node.deciders}
         asked = {id for id in sources if id in self.compiled.atoms and not self.is_ignored(id)}
         source = decider.link[0]
@@ -187,7 +187,7 @@ class FlowHost(Host):
         except Broken as broken:
             raise Refused(str(broken)) from broken
 
-    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+    def strategy(self, controller: int, source: int, mark: Mark, answer: Outcome | None = None) -> Strategy:
         history = self.histories.get(controller)
         if not history:
             raise Refused("it has not run")

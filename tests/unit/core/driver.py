@@ -205,9 +205,12 @@ class Driver:
 
     def complete(self, name: str, outcome: Outcome = SUCCESS, iteration: int = 1) -> "Driver":
         key = (self.ids[name], iteration)
-        decision = resolve.complete(self.slice({key[0]}, {key}), key, outcome, NOW, self.host)
-        assert {token.to for token in decision.wave} <= self.linked(key[0])
-        self.transact(decision, {key[0]})
+        nodes = {key[0]}
+        if self.task(name).state is TaskState.ASKING:
+            nodes |= self.reached([Token(key[0], 0, errand=Errand.OPEN)])
+        decision = resolve.complete(self.slice(nodes, {key}), key, outcome, NOW, self.host)
+        assert {token.to for token in decision.wave} <= {to for node in nodes for to in self.linked(node)}
+        self.transact(decision, nodes)
         return self
 
     def wake(self, name: str, seconds: float) -> "Driver":

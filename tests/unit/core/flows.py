@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from driver import FAILURE, Driver
 
 from lazyengine.core.graph import Decider, Depth, Edge, Key, Kind, Node, On
 from lazyengine.core.host import Host, Refused
-from lazyengine.core.state import Mark, Outcome, Strategy, TaskState
+from lazyengine.core.state import Mark, Outcome, Question, Strategy, TaskState
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,14 @@ def nodes_of(flow: Flow, doubts: Mapping[str, tuple[Depth, ...]], failing: Itera
 class Script(Host):
     """Says of which nodes deciders say no, and what controllers answer, one after the other; at last REVERT.
 
-    :param refused: the nodes of which something cannot be asked or begun: "decide", "strategy", "run", "revert"
+    :param refused: the nodes of which something cannot be asked or begun: "decide", "strategy", "ask", "run", "revert"
+    :param elsewhere: the nodes whose deciders, or what they say as controllers, are known to somebody else only
     """
 
-    def __init__(self, against: Iterable[Depth], answers: Mapping[str, str], refused: Mapping[str, str]) -> None:
-        self.against, self.refused = set(against), refused
+    def __init__(
+        self, against: Iterable[Depth], answers: Mapping[str, str], refused: Mapping[str, str], elsewhere: Iterable[str]
+    ) -> None:
+        self.against, self.refused, self.elsewhere = set(against), refused, set(elsewhere)
         self.answers = {name: iter(map(Strategy, texts.split())) for name, texts in answers.items()}
         self.asked: list[tuple[str, str]] = []
         self.nodes: tuple[Node, ...] = ()
@@ -95,15 +99,26 @@ class Script(Host):
         if self.refused.get(node.name) == where:
             raise Refused(f"no {where}")
 
-    def allows(self, node: Node, decider: Decider) -> bool:
+    def allows(self, node: Node, decider: Decider, answer: Outcome | None = None) -> bool | None:
         self.check(node, "decide")
-        return super().allows(node, decider) and decider.depth not in self.against
+        if answer is not None:
+            return decider.depth not in said(answer)
+        allowed = bool(super().allows(node, decider)) and decider.depth not in self.against
+        return None if node.name in self.elsewhere else allowed
 
-    def strategy(self, controller: int, source: int, mark: Mark) -> Strategy:
+    def strategy(self, controller: int, source: int, mark: Mark, answer: Outcome | None = None) -> Strategy | None:
         node = self.nodes[controller]
         self.check(node, "strategy")
+        if answer is not None:
+            return Strategy(said(answer))
+        if node.name in self.elsewhere:
+            return None
         self.asked.append((node.name, self.nodes[source].name))
         return next(self.answers.get(node.name, iter(())), super().strategy(controller, source, mark))
+
+    def ask(self, node: Node, key: Key, question: Question) -> None:
+        self.check(node, "ask")
+        super().ask(node, key, question)
 
     def run(self, node: Node, key: Key, given: object = None) -> Outcome | None:
         self.check(node, "run")
@@ -112,6 +127,12 @@ class Script(Host):
     def revert(self, node: Node, key: Key) -> Outcome | None:
         self.check(node, "revert")
         return super().revert(node, key)
+
+
+def said(answer: Outcome) -> Any:
+    if answer.state is not TaskState.SUCCESS:
+        raise Refused("no answer")
+    return answer.result
 
 
 class FlowDriver(Driver):
@@ -125,10 +146,11 @@ class FlowDriver(Driver):
         refused: Mapping[str, str] | None = None,
         budget: int = 1 << 62,
         failing: Iterable[str] = (),
+        elsewhere: Iterable[str] = (),
         **answers: str,
     ) -> None:
         super().__init__({}, nodes=nodes_of(flow, doubts or {}, failing), budget=budget)
-        self.host: Script = Script(against, answers, refused or {})
+        self.host: Script = Script(against, answers, refused or {}, elsewhere)
         self.host.nodes = self.nodes
 
     def run(self, *names: str) -> "FlowDriver":
@@ -137,10 +159,15 @@ class FlowDriver(Driver):
             self.complete(name.lstrip("!"), *([FAILURE] if name.startswith("!") else []))
         return self
 
+    def answer(self, name: str, result: Any) -> "FlowDriver":
+        """Answer what is asked about a node: the depths of deciders that say no, or the strategy of a controller."""
+        self.complete(name, Outcome(TaskState.SUCCESS, result))
+        return self
+
     def under_way(self) -> str:
-        """List what is handed out, in the order of ids; what is being reverted has a "-" before it."""
+        """List what is handed out, in the order of ids: "-" is a revert, "?" a question about it."""
         marks = sorted(self.marks.values(), key=lambda mark: mark.node)
-        signs = {TaskState.RUNNING: "", TaskState.REVERTING: "-"}
+        signs = {TaskState.RUNNING: "", TaskState.REVERTING: "-", TaskState.DECIDING: "?", TaskState.ASKING: "?"}
         return " ".join(signs[one.state] + self.nodes[one.node].name for one in marks if one.state in signs)
 
     def state_of(self, *names: str) -> str:

@@ -33,6 +33,16 @@ ONE = {"a": {}}
 PAIR = line("f", "a", "b")
 AGAIN = line("f", "a", "b", "c", retry="r")
 DOUBT = {"b": (Depth.ATOM,)}
+
+
+def deciding() -> FlowDriver:
+    return FlowDriver(PAIR, doubts=DOUBT, elsewhere="b").start().run("a")
+
+
+def asking() -> FlowDriver:
+    return FlowDriver(AGAIN, elsewhere="r").start().run("r", "!a")
+
+
 LOST = {"a": {"on-success": ["j"]}, "b": {"on-error": ["j"]}, "j": {"join": "all"}}
 
 
@@ -90,6 +100,14 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (X.RUNNING, E.REVERT): lambda: FlowDriver(PAIR).start().run("!a", "a"),
     (S.PENDING, T.IGNORE): lambda: FlowDriver(PAIR, doubts=DOUBT).start().run("a"),
     (S.IGNORE, T.RERUN): lambda: FlowDriver(AGAIN, doubts=DOUBT, r="RETRY").start().run("r", "a", "!c", "c", "a"),
+    (S.PENDING, T.DECIDE): lambda: deciding(),
+    (S.DECIDING, T.SUCCEED): lambda: deciding().answer("b", ()),
+    (S.DECIDING, T.FAIL): lambda: deciding().run("!b"),
+    (S.DECIDING, T.CANCEL): lambda: deciding().complete("b", CANCELLED),
+    (S.SUCCESS, T.ASK): lambda: asking(),
+    (S.ASKING, T.SUCCEED): lambda: asking().answer("r", "REVERT"),
+    (S.ASKING, T.FAIL): lambda: asking().run("!r"),
+    (S.ASKING, T.CANCEL): lambda: asking().complete("r", CANCELLED),
     (S.SUCCESS, T.REVERT): lambda: FlowDriver(PAIR).start().run("a", "!b", "b"),
     (S.FAILURE, T.REVERT): lambda: FlowDriver(PAIR).start().run("!a"),
     (S.REVERTING, T.SUCCEED): lambda: FlowDriver(PAIR).start().run("!a", "a"),
@@ -149,8 +167,8 @@ def test_final_is_final():
     assert leaving == {ExecutionEvent.RERUN}
     assert {state for state, _ in EXECUTION_TRANSITIONS} == set(ExecutionState) - {X.SUCCESS, X.REVERTED}
     leaving = {event for state, event in TASK_TRANSITIONS if state in FINAL_TASK_STATES}
-    expected = {T.REFUSE, T.RERUN, T.SKIP, T.REVERT}
-    assert leaving == expected, "what it publishes or where it leads was refused, it is rerun, or undone"
+    expected = {T.REFUSE, T.RERUN, T.SKIP, T.ASK, T.REVERT}
+    assert leaving == expected, "what it publishes or where it leads was refused, it is rerun, asked about, or undone"
     assert {state for state, _ in TASK_TRANSITIONS} - FINAL_TASK_STATES == set(TaskState) - FINAL_TASK_STATES
 
 
