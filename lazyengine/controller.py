@@ -123,8 +123,8 @@ class Controller:
         """
         name = None if flow is None else self.know(flow)
         if execution is not None:
-            self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
-            self._take_over(execution)
+            going_on = self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
+            self._take_over(execution, going_on.workflow)
             return execution
         if name is None:
             raise ValueError("start needs a flow, or an execution")
@@ -168,8 +168,8 @@ class Controller:
     def _run(self, executor: Executor, assignment: Assignment) -> None:
         """Let the executor run a task, unless somebody else does."""
         if self.engine.hold_task(OWNER, assignment, self.worker, LEASE_SECONDS):
-            compiled = self.flows.compiled(self._flow_of(assignment.execution_id))
-            atom = compiled.atom(assignment.task)
+            assert assignment.flow is not None
+            atom = self.flows.compiled(assignment.flow).named[assignment.task]
             self._count(1)
             try:
                 future = executor.submit(call_atom, atom, assignment.reverts, assignment.input)
@@ -203,10 +203,7 @@ class Controller:
         except OVERTAKEN:
             return
 
-    def _flow_of(self, execution: str) -> str:
-        return self.engine.get_execution(OWNER, execution).workflow
-
-    def _take_over(self, execution: str) -> None:
+    def _take_over(self, execution: str, flow: str) -> None:
         """Run what is on offer, and what somebody held who has died."""
         states = tuple(ATTEMPTED_TASK_STATES)
         marker = None
@@ -214,7 +211,7 @@ class Controller:
             page = self.engine.list_tasks(OWNER, execution, TaskQuery(states, limit=1000, marker=marker))
             for listed in page.items:
                 task = self.engine.get_task(OWNER, execution, listed.name, listed.iteration)
-                assignment = _assignment_of(task)
+                assignment = _assignment_of(task, flow)
                 if task.claimed_by and is_gone(task):
                     self.engine.let_go(OWNER, assignment, offers=True)
                 self._hand_out((assignment,))
@@ -265,10 +262,10 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _assignment_of(task: Task) -> Assignment:
+def _assignment_of(task: Task, flow: str) -> Assignment:
     return Assignment(
         task.execution_id, task.name, task.iteration, task.attempt, task.action, task.target, task.input or {},
-        reverts=task.state is TaskState.REVERTING,
+        reverts=task.state is TaskState.REVERTING, flow=flow,
     )  # fmt: skip
 
 

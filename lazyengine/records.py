@@ -265,7 +265,10 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A task that was handed out: all that whoever runs it has to know."""
+    """A task that was handed out: all that whoever runs it has to know.
+
+    :param flow: the TaskFlow flow that it is of, by the name that the engine knows it under
+    """
 
     execution_id: str
     task: str
@@ -279,6 +282,7 @@ class Assignment:
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
     reverts: bool = False
+    flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,6 +317,7 @@ class Resolution:
             input=self.flow.input_of(node, key),
             traceparent=self.identity.traceparent,
             reverts=state == TaskState.REVERTING,
+            flow=self.identity.flow,
         )
 
 

@@ -17,12 +17,15 @@ order in which what it has handed out may end.  What is not compared, and why:
 
 import random
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 
 import pytest
 from taskflow.engines.action_engine.compiler import PatternCompiler
 from taskflow.engines.action_engine.scopes import ScopeWalker
 
 from lazyengine.compilers.flow import compile_flow
+from lazyengine.compilers.patterns import Compiler
 from tests.oracle.flows.both_engines import CoreRun, TaskFlowRun
 from tests.oracle.flows.random_flows import RandomFlow
 
@@ -69,6 +72,24 @@ def test_what_is_visible_where():
         flow, _ = RandomFlow(seed).build()
         compiled, compilation = compile_flow(flow), PatternCompiler(flow).compile()
         for id, atom in compiled.atoms.items():
-            ours = compiled.scopes.visible(id, compiled.atoms.keys() - {id})
+            ours = groupby(compiled.scopes.visible(id, sorted(compiled.atoms)), key=itemgetter(0))
             theirs = [scope for scope in ScopeWalker(compilation, atom) if scope]
-            assert [[compiled.atoms[one] for one in scope] for scope in ours] == theirs, f"seed {seed}, {atom.name}"
+            found = [[compiled.atoms[one] for _, one in scope] for _, scope in ours]
+            assert found == theirs, f"seed {seed}, {atom.name}"
+
+
+def test_what_follows_what():
+    """The same graph and the same hierarchy as TaskFlow's own compiler makes."""
+    for seed in range(SEEDS):
+        flow, _ = RandomFlow(seed).build()
+        ours, theirs = Compiler(flow).compile(), PatternCompiler(flow).compile()
+        assert described(ours) == described(theirs), f"seed {seed}"
+
+
+def described(compilation):
+    """Name the nodes in their order, the links, and what is in what."""
+    graph = compilation.execution_graph
+    nodes = [(node.name, data) for node, data in graph.nodes(data=True)]
+    links = {(source.name, target.name): data for source, target, data in graph.edges(data=True)}
+    members = [(node.item, node.metadata) for node in compilation.hierarchy.dfs_iter(include_self=True)]
+    return nodes, links, members
