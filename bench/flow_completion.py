@@ -4,7 +4,8 @@
 
 Each chain is brought to its middle.  Then come rounds: in each, some tasks of every chain are completed one by one
 through the library door, and the median of a round is what a completion took in it.  Every task requires what the one
-before it provides.  TaskFlow's serial engine runs whole chains in memory; there a task costs the time divided by the tasks.
+before it provides.  In TaskFlow's serial engine, which runs whole chains in memory, a task costs
+the time divided by the tasks.
 
 Prints one table and writes all figures, in milliseconds, as JSON.
 """

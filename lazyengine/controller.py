@@ -10,7 +10,7 @@ Theory of operation:
 1. All state is in the database.  A `Controller` has none beside the flows that it knows by name and an executor, so any
    number of them, in any number of processes, may work at the same executions.
 2. Each call is one transaction.  What it scheduled is then given to the executor, which holds a task (`claimed_by`)
-   while it runs; two never run the same attempt.
+   while it runs, and renews its lease; two never run the same attempt.
 3. A task whose `execute` returns None has not finished: it is let go of and stays RUNNING until somebody completes it.
    So does one that returns `UNFINISHED`.  An exception is a failure.
 4. What a process held when it died is run again by the next `start` of the execution.  What was completed is not.
@@ -23,6 +23,7 @@ import socket
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from threading import Condition
@@ -39,13 +40,16 @@ from lazyengine.db.database import CallersTransaction, Database
 from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
 from lazyengine.flows import Flows, to_taskflow
-from lazyengine.records import Assignment, Report, Task, TaskQuery
+from lazyengine.leases import Leases
+from lazyengine.records import Assignment, Heartbeat, Report, Task, TaskQuery
 from lazyengine.settings import Settings
 
 OWNER = ""
 THREADS = 4
 LEASE_SECONDS = 60.0
-"""How long a task that a process of another machine holds is believed to be worked on, if it is not heard of."""
+"""How long a task that a process of another machine holds is believed to be worked on, if it is not heard of.
+
+It is heard of three times as often."""
 
 OVERTAKEN = (errors.TaskAlreadyCompleted, errors.TaskStaleAttempt, errors.ExecutionFinished, errors.ExecutionNotFound)
 """Somebody else has completed what was run here, or has ended the execution."""
@@ -76,6 +80,7 @@ class Controller:
         self.executor = ThreadPoolExecutor(THREADS, "lazyengine") if executor == "threads" else executor
         self.none_completes = none_completes
         self._idle, self._under_way = Condition(), 0
+        self._leases = Leases(self._renew, LEASE_SECONDS)
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         if isinstance(store, str):
             settings = Settings(database_url=store)
@@ -167,13 +172,15 @@ class Controller:
 
     def _run(self, executor: Executor, assignment: Assignment) -> None:
         """Let the executor run a task, unless somebody else does."""
-        if self.engine.hold_task(OWNER, assignment, self.worker, LEASE_SECONDS):
+        if self.engine.hold_task(OWNER, assignment, self.worker, self._leases.seconds):
             assert assignment.flow is not None
             atom = self.flows.compiled(assignment.flow).named[assignment.task]
             self._count(1)
+            self._leases.hold(assignment)
             try:
                 future = executor.submit(call_atom, atom, assignment.reverts, assignment.input)
             except RuntimeError:  # it takes no more
+                self._leases.let_go(assignment)
                 self.engine.let_go(OWNER, assignment, offers=True)
                 self._count(-1)
                 return
@@ -184,7 +191,14 @@ class Controller:
             self._under_way += tasks
             self._idle.notify_all()
 
+    def _renew(self, assignment: Assignment) -> None:
+        """Say that a task is still worked on; should somebody else have completed it, that is seen at its end."""
+        beat = Heartbeat(assignment.task, assignment.iteration, assignment.attempt, None, self._leases.seconds)
+        with suppress(errors.LazyEngineError):
+            self.engine.heartbeat(OWNER, assignment.execution_id, beat)
+
     def _ended(self, assignment: Assignment, future: "Future[Any]") -> None:
+        self._leases.let_go(assignment)
         try:
             self._take_in(assignment, future)
         finally:

@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import runpy
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from queue import Queue
 from threading import Event
 from typing import Any
 
@@ -249,6 +251,45 @@ def test_what_a_living_process_runs_is_left_to_it(url: str, made: Callable[..., 
     may_end.set()
     settled(first)
     assert first.get_state(execution) == "SUCCESS"
+
+
+@pytest.mark.parametrize("renews", [True, False])
+def test_what_a_process_elsewhere_runs_is_left_to_it_while_it_is_heard_of(
+    url: str, made: Callable[..., Controller], monkeypatch: pytest.MonkeyPatch, renews: bool
+) -> None:
+    """A task takes longer than a lease; who goes on elsewhere runs it again only if its lease is not renewed."""
+    begun: Queue[str] = Queue()
+    may_end = Event()
+
+    class Long(task.Task):
+        def execute(self) -> int:
+            begun.put("begun")
+            may_end.wait(30)
+            return 1
+
+    flow = linear_flow.Flow("f").add(Long("long"))
+    monkeypatch.setattr(door, "LEASE_SECONDS", 0.9)
+    first = made(url)
+    first.worker = "another machine:1"
+    if not renews:
+        first._leases.renew = lambda _: None
+    execution = first.start(flow)
+    begun.get(timeout=30)
+    time.sleep(2)
+    other = made(url, flows=(flow,))
+    other.start(execution=execution)
+    if renews:
+        settled(other)
+        assert begun.empty()
+    else:
+        begun.get(timeout=30)
+    may_end.set()
+    settled(first)
+    settled(other)
+    assert first.get_state(execution) == "SUCCESS"
+    if thread := first._leases._thread:
+        thread.join(30)
+    assert first._leases._thread is None
 
 
 def complete_a_branch(url: str, execution: str, number: int) -> None:
