@@ -41,6 +41,7 @@ from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
 from lazyengine.flows import Flows, to_taskflow
 from lazyengine.leases import Leases
+from lazyengine.pictures import write
 from lazyengine.records import Assignment, Heartbeat, Report, Task, TaskQuery
 from lazyengine.settings import Settings
 
@@ -160,6 +161,14 @@ class Controller:
         answer = self.engine.complete_task(OWNER, execution, Report(task, outcome_of(result)))
         if not answer.replayed:
             self._hand_out(answer.scheduled)
+
+    def draw(self, execution: str, format: str = "mermaid") -> str:
+        """Draw the flow of an execution, coloured by the states of its tasks, as "dot" (Graphviz) or "mermaid".
+
+        :raises GraphTooLarge: nobody could read it
+        :raises ValueError: there is no such format
+        """
+        return write(self.engine.get_graph(OWNER, execution), format)
 
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a process holds stays its own: leases are renewed while there is something to hold, by a thread that ends then."""
+"""What a process holds stays its own: leases are renewed while there is something to hold, and no thread is left."""
 
 from collections.abc import Callable
 from threading import Condition, Thread

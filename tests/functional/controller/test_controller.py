@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import runpy
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -322,6 +324,13 @@ def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     """It runs as it stands."""
     runpy.run_path(str(Path(__file__).parents[3] / "examples" / "taskflow_library.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-2:] == ["shipping tea, approved by ann", "SUCCESS"]
+
+
+def test_the_example_with_a_queue() -> None:
+    """As a program, as its reader would run it: its workers are processes that import it."""
+    example = Path(__file__).parents[3] / "examples" / "taskflow_queue.py"
+    ended = subprocess.run([sys.executable, example], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.splitlines() == ["sum: 9", "SUCCESS"]
 
 
 def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
