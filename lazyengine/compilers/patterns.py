@@ -37,7 +37,7 @@ class Compiler(compiler.PatternCompiler):  # type: ignore[misc]
         :param controlled: says who controls it: {"retry": controller}, or nothing
         """
         if not isinstance(item, Flow | Task):
-            raise TypeError(f"a flow is made of flows and tasks, not of {item!r}")
+            raise TypeError(f"Unknown object {item!r} requested to compile; a flow is made of flows and tasks")
         self._pre_item_compile(item)
         kind = {"kind": compiler.FLOW, "noop": True} if isinstance(item, Flow) else {"kind": compiler.TASK}
         place = Node(item, **kind)
