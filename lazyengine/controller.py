@@ -14,6 +14,10 @@ Theory of operation:
 3. A task whose `execute` returns None has not finished: it is let go of and stays RUNNING until somebody completes it.
    So does one that returns `UNFINISHED`.  An exception is a failure.
 4. What a process held when it died is run again by the next `start` of the execution.  What was completed is not.
+5. What has ended stays so.  TaskFlow's engine runs a REVERTED flow all anew; here that is another execution.  Nor is
+   there `defer_reverts`: with TaskFlow's default, a failure reverts the region of the innermost retry controller.
+6. Deciders and retry controllers are the flow's own code and run in the transaction: they have to be short, for nothing
+   bounds them, and the execution (on SQLite, the database) is locked meanwhile.
 
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
@@ -173,11 +177,16 @@ class Controller:
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
     def _hand_out(self, scheduled: tuple[Assignment, ...]) -> None:
-        for assignment in scheduled:
+        for assignment in sorted(scheduled, key=self._priority, reverse=True):
             if isinstance(self.executor, Executor):
                 self._run(self.executor, assignment)
             elif callable(self.executor):
                 self.executor(assignment)
+
+    def _priority(self, assignment: Assignment) -> int:
+        """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
+        assert assignment.flow is not None
+        return int(self.flows.compiled(assignment.flow).named[assignment.task].priority)
 
     def _run(self, executor: Executor, assignment: Assignment) -> None:
         """Let the executor run a task, unless somebody else does."""

@@ -18,7 +18,7 @@ from typing import Any
 import library_flows as flows
 import pytest
 from taskflow import task
-from taskflow.patterns import linear_flow
+from taskflow.patterns import linear_flow, unordered_flow
 
 from lazyengine import controller as door
 from lazyengine import errors
@@ -157,6 +157,23 @@ def test_tasks_into_a_queue(url: str, made: Callable[..., Controller]) -> None:
     for one in [*queue]:
         controller.complete_task(execution, one.task, 4)
     assert [(one.task, one.input) for one in queue[2:]] == [("add", {"x": 4, "y": 4})]
+
+
+def test_what_is_scheduled_together_goes_by_priority(url: str, made: Callable[..., Controller]) -> None:
+    """The highest first, and the order of the flow among equals."""
+    queue: list[Any] = []
+    tasks = [flows.Give(name, 1) for name in "abcd"]
+    tasks[1].priority, tasks[2].priority = -1, 5
+    made(url, queue.append).start(unordered_flow.Flow("f").add(*tasks))
+    assert [one.task for one in queue] == ["c", "a", "d", "b"]
+
+
+def test_what_has_ended_is_not_run_again(controller: Controller) -> None:
+    execution = controller.start(linear_flow.Flow("f").add(flows.Fail("a")))
+    settled(controller)
+    with pytest.raises(errors.ExecutionFinished):
+        controller.start(execution=execution)
+    assert controller.get_state(execution) == "REVERTED"
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
