@@ -11,18 +11,23 @@ Theory of operation:
    (`flow_details.py`).  A `Controller` has none beside the flows that it knows by name and an executor, so any number
    of them, in any number of processes, may work at the same executions.
 2. Each call is one transaction, or holds the lock of its execution.  What it scheduled is then given to the executor,
-   which holds a task while it runs; two never run the same attempt.
+   which holds a task while it runs, and renews its lease; two never run the same attempt.
 3. A task whose `execute` returns None has not finished: it is let go of and stays RUNNING until somebody completes it.
    So does one that returns `UNFINISHED`.  An exception is a failure.
 4. What a process held when it died is run again by the next `start` of the execution.  What was completed is not.
 5. In every call, an execution is its id (what `start` returns), a UUID, or a FlowDetail of TaskFlow, of which only the
    uuid is read; a task is its name or its uuid.
+6. What has ended stays so.  TaskFlow's engine runs a REVERTED flow all anew; here that is another execution.  Nor is
+   there `defer_reverts`: with TaskFlow's default, a failure reverts the region of the innermost retry controller.
+7. Deciders and retry controllers are the flow's own code and run in the transaction: they have to be short, for nothing
+   bounds them, and the execution (on SQLite, the database) is locked meanwhile.
 
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, partial
 from threading import Condition
 from typing import Any, TypeAlias
@@ -39,8 +44,10 @@ from lazyengine.db.database import CallersTransaction, Database
 from lazyengine.engine import Engine
 from lazyengine.flow_details import FlowDetails
 from lazyengine.flows import Flows
-from lazyengine.holders import this_process
+from lazyengine.holders import LEASE_SECONDS, this_process
+from lazyengine.leases import Leases
 from lazyengine.own_store import OwnStore
+from lazyengine.pictures import write
 from lazyengine.records import Assignment
 from lazyengine.settings import Settings
 
@@ -79,6 +86,7 @@ class Controller:
         self._idle, self._under_way = Condition(), 0
         if isinstance(store, Connection) and isinstance(self.executor, Executor):
             raise ValueError("tasks must not run before the caller has committed: give None or a function")
+        self._leases = Leases(self._renew, LEASE_SECONDS)
         self.store = self._open(store, this_process() if isinstance(self.executor, Executor) else None)
 
     def _open(self, store: Store, holder: str | None) -> OwnStore | FlowDetails:
@@ -159,10 +167,18 @@ class Controller:
         """
         self._hand_out(self.store.complete(_id_of(execution), str(task), result))
 
+    def draw(self, execution: Execution, format: str = "mermaid") -> str:
+        """Draw the flow of an execution, coloured by the states of its tasks, as "dot" (Graphviz) or "mermaid".
+
+        :raises GraphTooLarge: nobody could read it
+        :raises ValueError: there is no such format
+        """
+        return write(self.store.picture(_id_of(execution)), format)
+
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
     def _hand_out(self, scheduled: tuple[Assignment, ...]) -> None:
-        for assignment in scheduled:
+        for assignment in sorted(scheduled, key=self.store.priority, reverse=True):
             if isinstance(self.executor, Executor):
                 self._run(self.executor, assignment)
             elif callable(self.executor):
@@ -174,9 +190,11 @@ class Controller:
         if call is None:
             return
         self._count(1)
+        self._leases.hold(assignment)
         try:
             future = executor.submit(call)
         except RuntimeError:  # it takes no more
+            self._leases.let_go(assignment)
             self.store.let_go(assignment, offers=True)
             self._count(-1)
             return
@@ -187,7 +205,13 @@ class Controller:
             self._under_way += tasks
             self._idle.notify_all()
 
+    def _renew(self, assignment: Assignment) -> None:
+        """Say that a task is still worked on; should somebody else have completed it, that is seen at its end."""
+        with suppress(errors.LazyEngineError):
+            self.store.renew(assignment, self._leases.seconds)
+
     def _ended(self, assignment: Assignment, future: "Future[Any]") -> None:
+        self._leases.let_go(assignment)
         try:
             self._take_in(assignment, future)
         finally:

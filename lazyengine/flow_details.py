@@ -28,7 +28,8 @@ from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Mark, 
 from lazyengine.db.types import to_json
 from lazyengine.flows import Flows
 from lazyengine.locks import locks_of
-from lazyengine.records import Assignment
+from lazyengine.pictures import Picture, picture
+from lazyengine.records import Assignment, RunSummary
 from lazyengine.reports import refusal
 from lazyengine.taskflow_visit import ENDED, Holding, Visit
 
@@ -141,6 +142,23 @@ class FlowDetails:
             if holding is not None and holding.attempt == assignment.attempt:
                 visit.let_go(assignment.task, offers)
 
+    def renew(self, assignment: Assignment, seconds: float) -> None:
+        """Hold an assignment for as long as that from now, if it still is this process's."""
+        with self._visit(assignment.execution_id) as visit:
+            holding = visit.in_flight().get(assignment.task)
+            if holding is not None and holding.attempt == assignment.attempt and holding.held_by == self.holder:
+                visit.renew(assignment.task, seconds)
+
+    def priority(self, assignment: Assignment) -> int:
+        """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
+        return int(assignment.call.atom.priority) if isinstance(assignment, Held) and assignment.call else 0
+
+    def picture(self, execution: str) -> Picture:
+        """Return the flow of an execution as it stands."""
+        with self._visit(execution) as visit:
+            states = visit.decisions.stored_states()
+            return picture(visit.decisions.flow.nodes, {id: RunSummary(_state(of[0])) for id, of in states.items()})
+
     def _assignments(self, visit: Visit) -> tuple[Assignment, ...]:
         """Let a visit go on, and return what it has handed out."""
         return tuple(self._assignment(visit, call) for call in visit.go_on())
@@ -219,3 +237,8 @@ def _is_same(detail: AtomDetail, ended: Any) -> bool:
         known = detail.failure
         return known is not None and (known.exception_str, *known) == (ended.exception_str, *ended)
     return detail.failure is None and to_json(detail.results) == to_json(ended)
+
+
+def _state(name: str) -> TaskState:
+    """Return the state of an atom; one that is about to be run again is PENDING."""
+    return TaskState(name) if name in set(TaskState) else TaskState.PENDING

@@ -38,6 +38,9 @@ WITH_RESULTS = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVERT
 
 LOG = logging.getLogger(__name__)
 
+FAILED = "failed"
+"""The only variable of an execution of a flow."""
+
 EXTRACTION_ERRORS = (IndexError, KeyError, ValueError, TypeError)
 
 LIBRARY = frozenset({retry.AlwaysRevert, retry.AlwaysRevertAll, retry.ForEach, retry.ParameterizedForEach, retry.Times})
@@ -171,6 +174,8 @@ class FlowData(DataFlow):
     def end(self, node: Node, mark: Mark) -> None:
         super().end(node, mark)
         self._forgotten.discard(node.id)
+        if mark.state is TaskState.FAILURE:
+            self._note_failed(node.id)
         if node.kind is Kind.RETRY and mark.state is TaskState.SUCCESS and mark.outcome:
             self.attempts[node.id, 1] = [*self.attempts_of(node.id), [mark.outcome.result, {}]]
 
@@ -282,18 +287,19 @@ class FlowData(DataFlow):
 
     def _provided_to(self, consumer: int, name: str) -> Any:
         """Look a name up in the scopes of an atom, the nearest first."""
-        for ids in self.compiled.scopes.visible(consumer, self.compiled.providers[name]):
-            found = [id for id in ids if self.state_of(id) is not TaskState.IGNORE]
-            if any(self.state_of(id) not in WITH_RESULTS for id in found):
-                raise Refused(f"what provides '{name}' has no result")
-            for id in found:
-                index = self.compiled.atoms[id].save_as[name]
-                try:
-                    return self.provided(id) if index is None else self.provided(id)[index]
-                except EXTRACTION_ERRORS:
-                    continue
-            if found:
+        nearest = None
+        for scope, id in self.compiled.visible(consumer, name):
+            if nearest not in (None, scope):
                 break
+            if self.state_of(id) is TaskState.IGNORE:
+                continue
+            if self.state_of(id) not in WITH_RESULTS:
+                raise Refused(f"what provides '{name}' has no result")
+            nearest, index = scope, self.compiled.atoms[id].save_as[name]
+            try:
+                return self.provided(id) if index is None else self.provided(id)[index]
+            except EXTRACTION_ERRORS:
+                continue
         raise Refused(f"nobody that runs before provides '{name}'")
 
     # -- what atoms have left -----------------------------------------------------------------------------------------
@@ -334,12 +340,24 @@ class FlowData(DataFlow):
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Return why atoms have failed, by name."""
-        found = data.read_failures(self.store.connection, self.execution_id)
+        rows = data.read_atoms(self.store.connection, self.execution_id, self._failed())
+        found = {id: row.failure for id, row in rows.items() if row.failure}
         for (id, *_), (_, mark) in self.ended.items():
             found.pop(id, None)
             if mark.outcome and mark.outcome.failure:
                 found[id] = asdict(mark.outcome.failure)
         return {self.compiled.nodes[id].name: failure for id, failure in found.items() if id not in self._forgotten}
+
+    def _failed(self) -> list[int]:
+        """Return which atoms have ever failed: a variable of the execution, so that nobody searches for them."""
+        self._load_execution()
+        return list(self._variables.get(FAILED, ()))
+
+    def _note_failed(self, id: int) -> None:
+        failed = self._failed()
+        if id not in failed:
+            self._variables[FAILED] = [*failed, id]
+            self._variables_changed = True
 
     def _row(self, id: int) -> Any:
         if id not in self._saved:

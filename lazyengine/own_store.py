@@ -7,13 +7,16 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from taskflow.atom import Atom
+
 from lazyengine.calls import Call
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState, TaskState
 from lazyengine.engine import Engine
 from lazyengine.flow_worker import call_of, outcome_of
 from lazyengine.flows import Flows
 from lazyengine.holders import LEASE_SECONDS, is_gone
-from lazyengine.records import Assignment, Report, Task, TaskQuery
+from lazyengine.pictures import Picture
+from lazyengine.records import Assignment, Heartbeat, Report, Task, TaskQuery
 
 OWNER = ""
 
@@ -38,15 +41,19 @@ class OwnStore:
 
     def go_on(self, execution: str, name: str | None, given: Mapping[str, Any]) -> tuple[Assignment, ...]:
         """Resume an execution; return what is on offer, and what somebody held who has died."""
-        self.flows.compiled(self.engine.get_execution(OWNER, execution).workflow)
+        flow = self.engine.get_execution(OWNER, execution).workflow
+        self.flows.compiled(flow)
         self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
-        return tuple(self._left(execution))
+        return tuple(self._left(execution, flow))
 
     def stop(self, execution: str) -> None:
         self.engine.update_execution(OWNER, execution, state=ExecutionState.SUSPENDED)
 
     def get_state(self, execution: str) -> str:
         return self.engine.get_execution(OWNER, execution).state.value
+
+    def picture(self, execution: str) -> Picture:
+        return self.engine.get_graph(OWNER, execution)
 
     def complete(self, execution: str, task: str, result: Any, attempt: int | None = None) -> tuple[Assignment, ...]:
         """Take in how a task ended; return what follows.
@@ -64,21 +71,32 @@ class OwnStore:
         assert self.holder is not None
         if not self.engine.hold_task(OWNER, assignment, self.holder, LEASE_SECONDS):
             return None
-        flow = self.engine.get_execution(OWNER, assignment.execution_id).workflow
-        compiled = self.flows.compiled(flow)
-        return call_of(compiled.atoms[compiled.id_of(assignment.task)], assignment.reverts, assignment.input)
+        return call_of(self._atom(assignment), assignment.reverts, assignment.input)
+
+    def renew(self, assignment: Assignment, seconds: float) -> None:
+        """Hold an assignment for as long as that from now."""
+        beat = Heartbeat(assignment.task, assignment.iteration, assignment.attempt, None, seconds)
+        self.engine.heartbeat(OWNER, assignment.execution_id, beat)
+
+    def priority(self, assignment: Assignment) -> int:
+        """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
+        return int(self._atom(assignment).priority)
+
+    def _atom(self, assignment: Assignment) -> Atom:
+        assert assignment.flow is not None
+        return self.flows.compiled(assignment.flow).atom(assignment.task)
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
         """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
         self.engine.let_go(OWNER, assignment, offers)
 
-    def _left(self, execution: str) -> list[Assignment]:
+    def _left(self, execution: str, flow: str) -> list[Assignment]:
         states, marker, found = tuple(ATTEMPTED_TASK_STATES), None, []
         while True:
             page = self.engine.list_tasks(OWNER, execution, TaskQuery(states, limit=1000, marker=marker))
             for listed in page.items:
                 task = self.engine.get_task(OWNER, execution, listed.name, listed.iteration)
-                assignment = _assignment_of(task)
+                assignment = _assignment_of(task, flow)
                 if task.claimed_by and is_gone(task.claimed_by, task.lease_expires_at):
                     self.engine.let_go(OWNER, assignment, offers=True)
                 found.append(assignment)
@@ -103,8 +121,8 @@ def atom_uuid(execution: str, task: str) -> str:
     return str(uuid.uuid5(uuid.UUID(execution), task))
 
 
-def _assignment_of(task: Task) -> Assignment:
+def _assignment_of(task: Task, flow: str) -> Assignment:
     return Assignment(
         task.execution_id, task.name, task.iteration, task.attempt, task.action, task.target, task.input or {},
-        reverts=task.state is TaskState.REVERTING,
+        reverts=task.state is TaskState.REVERTING, flow=flow,
     )  # fmt: skip

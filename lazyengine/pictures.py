@@ -7,7 +7,7 @@ A state is a colour and a word, and a clause is a kind of line and a word, so a 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lazyengine.core.graph import Command, Edge, Guard, Kind, Node, On
@@ -277,3 +277,18 @@ def _mermaid_label(lines: Iterable[str]) -> str:
     """Quote lines; a label is read as Markdown too, so no punctuation of it may stand as it is."""
     plain = (_mermaid_magic.sub(rf"\g<0>{_WORD_JOINER}", _printable(line)) for line in lines)
     return '"' + "<br/>".join(_mermaid_special.sub(lambda found: f"#{ord(found[0])};", line) for line in plain) + '"'
+
+
+# -- either -----------------------------------------------------------------------------------------------------------
+
+WRITERS: dict[str, Callable[[Picture], str]] = {"dot": dot, "mermaid": mermaid}
+
+
+def write(shown: Picture, format: str) -> str:
+    """Write a picture in a format, by its name.
+
+    :raises ValueError: there is no such format
+    """
+    if format not in WRITERS:
+        raise ValueError(f"a picture is written as {' or '.join(WRITERS)}, not as {format!r}")
+    return WRITERS[format](shown)

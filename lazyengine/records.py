@@ -288,6 +288,7 @@ class Assignment:
 
     :param reverts: it is to be reverted
     :param asks: it is not to be done, but a question about it to be answered
+    :param flow: the TaskFlow flow that it is of, by the name that the engine knows it under
     """
 
     execution_id: str
@@ -303,6 +304,7 @@ class Assignment:
     lease_expires_at: datetime | None = None
     reverts: bool = False
     asks: Question | None = None
+    flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

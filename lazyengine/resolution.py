@@ -327,6 +327,7 @@ class Resolution:
             traceparent=self.identity.traceparent,
             reverts=state == TaskState.REVERTING,
             asks=QUESTIONS.get(state),
+            flow=self.identity.flow,
         )
 
 

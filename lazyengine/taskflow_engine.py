@@ -29,6 +29,7 @@ from taskflow.engines.action_engine.engine import ParallelActionEngine
 from taskflow.types.failure import Failure
 
 from lazyengine.compilers.flow import CompiledFlow, lay_out
+from lazyengine.compilers.patterns import Compiler
 from lazyengine.core import resolve
 from lazyengine.core.decision import Decision, Errand, Slice, Token
 from lazyengine.core.graph import Decider, Key, Kind, Node
@@ -69,7 +70,7 @@ class LazyEngine(ParallelActionEngine):  # type: ignore[misc]
         """Compile the flow, once."""
         with self._lock:
             if not self._compiled:
-                self._compilation = self._check_compilation(self._compiler.compile())
+                self._compilation = self._check_compilation(Compiler(self._flow).compile())
                 around = (self.storage, self.atom_notifier, self._task_executor, self._retry_executor)
                 self._runtime = LazyRuntime(self._compilation, *around, options=self._options)
                 self._runtime.compile()

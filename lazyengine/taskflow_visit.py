@@ -184,9 +184,12 @@ class Visit:
 
     def hold(self, name: str) -> None:
         """Write down who will work on a task."""
-        until = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
         attempt = self.attempts[name] = Holding.of(self.atom_detail(name)).attempt + 1
-        self.write(name, Holding(attempt, self.holder, self.holder is None, until.isoformat()))
+        self.write(name, Holding(attempt, self.holder, self.holder is None, after(LEASE_SECONDS)))
+
+    def renew(self, name: str, seconds: float) -> None:
+        """Hold a task for as long as that from now."""
+        self.write(name, replace(Holding.of(self.atom_detail(name)), until=after(seconds)))
 
     def let_go(self, name: str, offers: bool) -> None:
         """Let nobody hold a task, which is on offer again or waits to be completed."""
@@ -252,3 +255,8 @@ def restore_results(detail: RetryDetail) -> None:
         (kept.get(attempt, result) if failures else result, failures)
         for attempt, (result, failures) in enumerate(detail.results)
     ]
+
+
+def after(seconds: float) -> str:
+    """Return the time that it will be then, in ISO 8601."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()

@@ -8,12 +8,11 @@ from lazyengine.api.operation import Parameter, operation
 from lazyengine.api.request import Request
 from lazyengine.api.types import Choice
 from lazyengine.errors import ExecutionNotFound, GraphTooLarge
-from lazyengine.pictures import Picture, dot, mermaid
+from lazyengine.pictures import Picture, write
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-WRITERS = {"dot": dot, "mermaid": mermaid}
 TEXTS = {"dot": "text/vnd.graphviz", "mermaid": "text/plain"}
 FORMAT = Parameter(
     "format",
@@ -43,4 +42,4 @@ class Graphs:
         For graphs of at most 1000 tasks and 10000 edges.
         """
         graph = self._engine.get_graph(request.owner, execution_id)
-        return graph if format == "json" else WRITERS[format](graph)
+        return graph if format == "json" else write(graph, format)

@@ -1,12 +1,11 @@
 """TaskFlow flows become graphs.
 
-TaskFlow's own compiler says what follows what (`engines/action_engine/compiler.py`): each flow has a node where it is
-entered and one where it is left, and its retry controller comes right after the first.  Here that graph is laid out:
-ids are given depth-first, so that what a retry controller controls is a range of ids that begins with it.  The core
-knows nodes only.
+What follows what is said as in TaskFlow (`patterns`): each flow has a node where it is entered and one where it is
+left, and its retry controller comes right after the first.  Here that graph is laid out: ids are given depth-first, so
+that what a retry controller controls is a range of ids that begins with it.  The core knows nodes only.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from taskflow.atom import Atom
 from taskflow.engines.action_engine import compiler
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
 
+from lazyengine.compilers.patterns import Compiler
 from lazyengine.compilers.scopes import Scopes
 from lazyengine.core.graph import Decider, Depth, Edge, Graph, Kind, Node, On
 
@@ -32,16 +32,18 @@ class CompiledFlow:
     """A flow as the core runs it, and what it was made from, for those who have to call that.
 
     :param atoms: tasks and retry controllers by node
+    :param named: the same by name
     :param questions: what to ask at which link
-    :param providers: the nodes that provide a name
+    :param providers: the nodes that provide a name, in the order of their ids
     :param scopes: what of that is visible where
     """
 
     graph: Graph
     nodes: tuple[Node, ...]
     atoms: Mapping[int, Atom]
+    ids: Mapping[str, int]
     questions: Mapping[Link, Question]
-    providers: Mapping[str, tuple[int, ...]]
+    providers: Mapping[str, list[int]]
     scopes: Scopes
 
     def atom(self, name: str) -> Atom:
@@ -53,10 +55,9 @@ class CompiledFlow:
 
         :raises LookupError: it has none of this name
         """
-        for id, atom in self.atoms.items():
-            if atom.name == name:
-                return id
-        raise LookupError(f"flow '{self.graph.workflow}' has no task '{name}'")
+        if name not in self.ids:
+            raise LookupError(f"flow '{self.graph.workflow}' has no task '{name}'")
+        return self.ids[name]
 
     def inputs(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the names that the flow has to be given, and those that it may be given beside them."""
@@ -70,9 +71,13 @@ class CompiledFlow:
                 required |= {
                     name
                     for name, argument in asked.items()
-                    if argument not in optional and not self.scopes.visible(id, {*self.providers.get(name, ())} - {id})
+                    if argument not in optional and not any(True for _ in self.visible(id, name))
                 }
         return tuple(sorted(required)), tuple(sorted(used - required))
+
+    def visible(self, atom: int, name: str) -> Iterator[tuple[int, int]]:
+        """Yield who provides a name to an atom, as (scope, provider), the nearest first."""
+        return self.scopes.visible(atom, self.providers.get(name, ()))
 
 
 def compile_flow(flow: Flow | Atom) -> CompiledFlow:
@@ -82,7 +87,7 @@ def compile_flow(flow: Flow | Atom) -> CompiledFlow:
     :raises TypeError: what it holds is no flow and no task
     :raises ValueError: it holds the same thing twice
     """
-    return lay_out(compiler.PatternCompiler(flow).compile())
+    return lay_out(Compiler(flow).compile())
 
 
 def lay_out(compilation: compiler.Compilation) -> CompiledFlow:
@@ -139,12 +144,13 @@ class _Layout:
             for source, target, data in self.links.edges(data=True)
             if data.get(LINK_DECIDER)
         }
-        providers: dict[str, tuple[int, ...]] = {}
+        providers = defaultdict[str, list[int]](list)
         for id, atom in atoms.items():
             for name in atom.save_as:
-                providers[name] = (*providers.get(name, ()), id)
+                providers[name].append(id)
         graph = Graph(self.items[0].name, (0,), len(nodes), {}, ())
-        return CompiledFlow(graph, nodes, atoms, questions, providers, Scopes(self.items, self.above))
+        ids = {atom.name: id for id, atom in atoms.items()}
+        return CompiledFlow(graph, nodes, atoms, ids, questions, providers, Scopes(self.items, self.above))
 
     def node(self, id: int, item: Any) -> Node:
         kind = KINDS.get(self.kind(item), Kind.GATE)

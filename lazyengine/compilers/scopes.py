@@ -4,7 +4,8 @@ The same as TaskFlow's `engines/action_engine/scopes.py` (ScopeWalker) finds by 
 here only those are looked at that are asked about, so that it costs the same however large the flow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,14 +23,15 @@ class Scopes:
         self.ids = {item: id for id, item in enumerate(items) if id in above or id == 0}
         self._links: dict[int, dict[int, list[int]]] = {}
 
-    def visible(self, atom: int, candidates: Iterable[int]) -> list[list[int]]:
-        """Return those of the candidates that run before an atom, by scope, the nearest first."""
-        scopes: dict[int, list[int]] = {}
-        for candidate in sorted(candidates, reverse=True):
-            place = self._meet(candidate, atom)
+    def visible(self, atom: int, candidates: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield those of the candidates that run before an atom, as (scope, candidate), the nearest first.
+
+        :param candidates: in the order of their ids; only as many are looked at as are asked for
+        """
+        for at in reversed(range(bisect_left(candidates, atom))):
+            place = self._meet(candidates[at], atom)
             if self._precedes(*place):
-                scopes.setdefault(place[0], []).append(candidate)
-        return [scopes[flow] for flow in sorted(scopes, reverse=True)]
+                yield place[0], candidates[at]
 
     def _path(self, id: int) -> list[int]:
         path = [id]

@@ -102,6 +102,7 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
                 _mark.target,
                 _mark.deadline_at,
                 t.execution.c.traceparent,
+                t.execution.c.flow,
             )
             .select_from(t.mark)
             .join(t.execution, t.execution.c.id == _mark.execution_id)
@@ -128,6 +129,7 @@ def _assignment(row: Any) -> Assignment:
         lease_expires_at=row.lease_expires_at,
         reverts=row.state == TaskState.REVERTING,
         asks=QUESTIONS.get(row.state),
+        flow=row.flow,
     )
 
 

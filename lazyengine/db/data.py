@@ -172,9 +172,3 @@ def read_atoms(connection: Connection, execution_id: str, ids: Iterable[int]) ->
         for batch in batches(ids)
         for row in connection.execute(select(*columns).where(*where, _mark.node_id.in_(batch)))
     }
-
-
-def read_failures(connection: Connection, execution_id: str) -> dict[int, dict[str, Any]]:
-    """Return why the atoms of a flow have failed, by node."""
-    where = (_mark.execution_id == execution_id, _mark.failure.is_not(None))
-    return {row.node_id: row.failure for row in connection.execute(select(_mark.node_id, _mark.failure).where(*where))}

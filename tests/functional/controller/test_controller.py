@@ -4,10 +4,14 @@ import multiprocessing
 import os
 import runpy
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from queue import Queue
 from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +19,7 @@ from uuid import UUID, uuid4
 import library_flows as flows
 import pytest
 from taskflow import task
-from taskflow.patterns import linear_flow
+from taskflow.patterns import linear_flow, unordered_flow
 
 from lazyengine import controller as door
 from lazyengine import errors
@@ -174,6 +178,23 @@ def test_tasks_into_a_queue(url: str, made: Callable[..., Controller]) -> None:
     assert [(one.task, one.input) for one in queue[2:]] == [("add", {"x": 4, "y": 4})]
 
 
+def test_what_is_scheduled_together_goes_by_priority(url: str, made: Callable[..., Controller]) -> None:
+    """The highest first, and the order of the flow among equals."""
+    queue: list[Any] = []
+    tasks = [flows.Give(name, 1) for name in "abcd"]
+    tasks[1].priority, tasks[2].priority = -1, 5
+    made(url, queue.append).start(unordered_flow.Flow("f").add(*tasks))
+    assert [one.task for one in queue] == ["c", "a", "d", "b"]
+
+
+def test_what_has_ended_is_not_run_again(controller: Controller) -> None:
+    execution = controller.start(linear_flow.Flow("f").add(flows.Fail("a")))
+    settled(controller)
+    with pytest.raises(errors.ExecutionFinished):
+        controller.start(execution=execution)
+    assert controller.get_state(execution) == "REVERTED"
+
+
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_calls_join_the_transaction_of_the_caller(
     url: str, database: Database, made: Callable[..., Controller], end: str
@@ -270,6 +291,45 @@ def test_what_a_living_process_runs_is_left_to_it(url: str, made: Callable[..., 
     assert first.get_state(execution) == "SUCCESS"
 
 
+@pytest.mark.parametrize("renews", [True, False])
+def test_what_a_process_elsewhere_runs_is_left_to_it_while_it_is_heard_of(
+    url: str, made: Callable[..., Controller], monkeypatch: pytest.MonkeyPatch, renews: bool
+) -> None:
+    """A task takes longer than a lease; who goes on elsewhere runs it again only if its lease is not renewed."""
+    begun: Queue[str] = Queue()
+    may_end = Event()
+
+    class Long(task.Task):
+        def execute(self) -> int:
+            begun.put("begun")
+            may_end.wait(30)
+            return 1
+
+    flow = linear_flow.Flow("f").add(Long("long"))
+    monkeypatch.setattr(door, "LEASE_SECONDS", 0.9)
+    first = made(url)
+    first.worker = "another machine:1"
+    if not renews:
+        first._leases.renew = lambda _: None
+    execution = first.start(flow)
+    begun.get(timeout=30)
+    time.sleep(2)
+    other = made(url, flows=(flow,))
+    other.start(execution=execution)
+    if renews:
+        settled(other)
+        assert begun.empty()
+    else:
+        begun.get(timeout=30)
+    may_end.set()
+    settled(first)
+    settled(other)
+    assert first.get_state(execution) == "SUCCESS"
+    if thread := first._leases._thread:
+        thread.join(30)
+    assert first._leases._thread is None
+
+
 def complete_a_branch(url: str, execution: str, number: int) -> None:
     with Controller(url, executor=None, flows=(flows.branches,)) as controller:
         for _ in range(2):
@@ -300,6 +360,13 @@ def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     """It runs as it stands."""
     runpy.run_path(str(Path(__file__).parents[3] / "examples" / "taskflow_library.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-2:] == ["shipping tea, approved by ann", "SUCCESS"]
+
+
+def test_the_example_with_a_queue() -> None:
+    """As a program, as its reader would run it: its workers are processes that import it."""
+    example = Path(__file__).parents[3] / "examples" / "taskflow_queue.py"
+    ended = subprocess.run([sys.executable, example], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.splitlines() == ["sum: 9", "SUCCESS"]
 
 
 def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lazyengine.settings import Settings
 FULL = bool(os.environ.get("LAZYENGINE_TEST_FULL"))
 MOST_POINTS = 400
 Verb = Callable[[Engine], Any]
+Maker = Callable[[Database, Settings], Engine]
 
 
 class Fuse:
@@ -49,12 +50,15 @@ class Fuse:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash(database: Database, settings: Settings, verb: Verb, at: int, only: str = "") -> str | None:
+def crash(
+    database: Database, settings: Settings, verb: Verb, at: int, only: str = "", made: Maker = Engine
+) -> str | None:
     """Run `verb` in a process that dies at its `at`-th point; the name of the point, None if it lived to the end.
 
     The process is a fork of this one, which keeps no connection, so it begins with a warm engine and an empty pool.
 
     :param only: count only points whose name holds this
+    :param made: makes the engine
     """
     database.engine.dispose()
     read, write = os.pipe()
@@ -62,7 +66,7 @@ def crash(database: Database, settings: Settings, verb: Verb, at: int, only: str
         warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process that may have threads
         pid = os.fork()
     if pid == 0:
-        _run_and_exit(database, settings, verb, Fuse(at, only, write))
+        _run_and_exit(database, lambda: verb(made(database, settings)), Fuse(at, only, write))
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode()
@@ -74,12 +78,12 @@ def crash(database: Database, settings: Settings, verb: Verb, at: int, only: str
     return None
 
 
-def _run_and_exit(database: Database, settings: Settings, verb: Verb, fuse: Fuse) -> None:
+def _run_and_exit(database: Database, verb: Callable[[], Any], fuse: Fuse) -> None:
     code = 1
     try:
         database._pid = os.getpid()  # the pool came over empty, so nothing in it belongs to the parent
         fuse.watch(database)
-        verb(Engine(database, settings))
+        verb()
         code = 0
     except BaseException:
         os.write(fuse.report, traceback.format_exc()[-3000:].encode())

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from crashing import MOST_POINTS, crash
+from crashing import MOST_POINTS, Maker, crash
 from driving import OWNER, failure, new_id, start, state_of, success
 from sqlalchemy import func, select
 
@@ -160,15 +160,16 @@ def stored_graphs(database: Database) -> tuple[int, int]:
 
 
 def run_to_every_point(
-    database: Database, settings: Settings, trial: Trial, check: Callable[[str, str], None], only: str = ""
-) -> list[str]:
+    database: Database, settings: Settings, trial: Trial, check: Callable[[str, str], None], only: str = "",
+    made: Maker = Engine,
+) -> list[str]:  # fmt: skip
     """Kill a process at the first point, then another one at the second, and so on until one lives; the points."""
-    engine = Engine(database, settings)
+    engine = made(database, settings)
     points: list[str] = []
     for at in range(1, MOST_POINTS):
         id = new_id()
         trial.prepare(engine, id)
-        point = crash(database, settings, lambda engine, id=id: trial.verb(engine, id), at, only)
+        point = crash(database, settings, lambda engine, id=id: trial.verb(engine, id), at, only, made)
         if point is None:
             return points
         points.append(point)
@@ -179,7 +180,11 @@ def run_to_every_point(
 @pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
 def test_a_verb_happens_whole_or_not_at_all(database: Database, settings: Settings, trial: Trial) -> None:
     """At every point: the state is the one before or the one after; repeating the request leads to the one after."""
-    engine = Engine(database, settings)
+    happens_whole_or_not_at_all(database, settings, trial)
+
+
+def happens_whole_or_not_at_all(database: Database, settings: Settings, trial: Trial, made: Maker = Engine) -> None:
+    engine = made(database, settings)
     id = new_id()
     trial.prepare(engine, id)
     before = state(database, id)
@@ -198,7 +203,7 @@ def test_a_verb_happens_whole_or_not_at_all(database: Database, settings: Settin
         if trial.end != "gone":
             assert state_of(engine, id) == trial.end, where
 
-    points = run_to_every_point(database, settings, trial, check)
+    points = run_to_every_point(database, settings, trial, check, made=made)
     print(f"{database.dialect}: {len(points)} crash points")
     assert "before COMMIT" in points
     assert "after COMMIT" in points

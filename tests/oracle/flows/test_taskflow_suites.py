@@ -13,6 +13,7 @@ from contextlib import suppress
 import pytest
 import taskflow.engines
 
+from lazyengine.compilers.patterns import Compiler
 from lazyengine.taskflow_engine import LazyRuntime
 
 NEEDED = ("etcd3gw", "fixtures", "kazoo", "kombu", "oslotest", "redis", "testtools")
@@ -37,7 +38,12 @@ SUITES = {
     ),
     "test_progress": ("TestProgress",),
     "test_storage": ("StorageMemoryTest", "StorageSQLTest"),
+    "test_engine_helpers": ("EngineLoadingTestCase", "FlowFromDetailTestCase", "LoadFromFactoryTestCase"),
+    "test_functor_task": ("FunctorTaskTest",),
+    "test_mapfunctor_task": ("MapFunctorTaskTest",),
+    "test_reducefunctor_task": ("ReduceFunctorTaskTest",),
     "action_engine.test_builder": ("BuildersTest",),
+    "action_engine.test_compile": ("PatternCompileTest",),
 }
 THREADS = "ParallelEngineWithThreadsTest"
 
@@ -81,7 +87,33 @@ def use_lazy_runtime(self):
     super(type(self), self).setUp()
 
 
+def use_lazy_engine(self):
+    """Let a test that names no engine get ours."""
+    patch = pytest.MonkeyPatch()
+    for function in (taskflow.engines.load, taskflow.engines.run, taskflow.engines.load_from_factory):
+        defaults = ("lazy" if value == "default" else value for value in function.__defaults__)
+        patch.setattr(function, "__defaults__", tuple(defaults))
+    self.addCleanup(patch.undo)
+    super(type(self), self).setUp()
+
+
+def use_our_compiler(self):
+    patch = pytest.MonkeyPatch()
+    patch.setattr("taskflow.engines.action_engine.compiler.PatternCompiler", Compiler)
+    self.addCleanup(patch.undo)
+    super(type(self), self).setUp()
+
+
+BY_DEFAULT = (
+    "EngineLoadingTestCase",
+    "LoadFromFactoryTestCase",
+    "FunctorTaskTest",
+    "MapFunctorTaskTest",
+    "ReduceFunctorTaskTest",
+)
 MAKERS = {
+    **{name: {"setUp": use_lazy_engine} for name in BY_DEFAULT},
+    "PatternCompileTest": {"setUp": use_our_compiler},
     "SerialEngineTest": {"_make_engine": load_serial},
     THREADS: {"_make_engine": load_threads},
     "BuildersTest": {"setUp": use_lazy_runtime},
