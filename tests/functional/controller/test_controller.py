@@ -22,8 +22,7 @@ from taskflow import task
 from taskflow.patterns import linear_flow, unordered_flow
 
 from lazyengine import controller as door
-from lazyengine import own_store
-from lazyengine import errors
+from lazyengine import errors, own_store
 from lazyengine.controller import UNFINISHED, Controller
 from lazyengine.db.database import Database
 from lazyengine.own_store import atom_uuid
