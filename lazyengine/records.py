@@ -265,7 +265,10 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A task that was handed out: all that whoever runs it has to know."""
+    """A task that was handed out: all that whoever runs it has to know.
+
+    :param timeout_seconds: from when it is handed out to `deadline_at`
+    """
 
     execution_id: str
     task: str
@@ -279,6 +282,12 @@ class Assignment:
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
     reverts: bool = False
+    timeout_seconds: float | None = None
+
+
+def seconds_left(deadline_at: datetime | None, now: datetime) -> float | None:
+    """Return how long it is to a deadline; 0 once it has passed."""
+    return None if deadline_at is None else max(0.0, (deadline_at - now).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from lazyengine.errors import (
     ExecutionNotFound,
     LazyEngineError,
     TaskAlreadyCompleted,
+    TaskDeadlinePassed,
     TaskHasItems,
     TaskNotFound,
     TaskNotRunning,
@@ -143,6 +144,7 @@ class Tasks:
             TaskRunsWorkflow,
             TaskNotRunning,
             TaskStaleAttempt,
+            TaskDeadlinePassed,
             *DATABASE,
         ),
     )
