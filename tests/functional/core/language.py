@@ -252,7 +252,7 @@ class Shell:
         while self.header.backlog and self.header.state is ExecutionState.RUNNING:
             held = sorted((mark for mark in self.marks.values() if mark.intent), key=lambda mark: mark.place or 0)
             keys = [mark.key for mark in held[: self.budget]]
-            slice = self.slice({key[0] for key in keys}, set(keys))
+            slice = self.slice({key[0] for key in keys}, {*keys, *(key[:2] for key in keys)})
             self.follow(resolve.unfold(slice, keys, self.now, self.host, self.budget), self.budget)
             self.take(resolve.settle(self.header, self.now))
             self.check_books()
