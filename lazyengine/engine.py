@@ -21,6 +21,7 @@ from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, Execut
 from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go
 from lazyengine.db.database import Database
+from lazyengine.db.due import Due, next_due, read_alarms, read_lapsed
 from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
 from lazyengine.db.statements import STEER
 from lazyengine.db.store import Store
@@ -168,10 +169,13 @@ class Engine(Workflows):
 
         :raises ExecutionNotFound: there is none of this id
         :raises ExecutionFinished: it has ended, so it cannot be brought into `state`
+        :raises ExecutionReadOnly: nobody can change it; resuming it is allowed, as it may suspend itself
         """
 
         def work(nest: Nesting) -> Execution:
             run = nest.open(execution_id)
+            if state is not ExecutionState.RUNNING or description is not None or tags is not None:
+                _check_writable(run)
             if description is not None or tags is not None:
                 nest.store.describe(execution_id, description, tags, run.now)
             if state is not None:
@@ -189,6 +193,7 @@ class Engine(Workflows):
 
         :raises ExecutionNotFound: there is none of this id
         :raises ExecutionNotFinished: it has not ended, and `force` is False
+        :raises ExecutionReadOnly: it has not ended, and nobody can change it
         """
         is_gone = False
         while not is_gone:
@@ -214,6 +219,7 @@ class Engine(Workflows):
             if run.header.state not in FINAL_EXECUTION_STATES:
                 if not force:
                     raise errors.ExecutionNotFinished(execution_id=execution_id, state=run.header.state)
+                _check_writable(run)
                 steer(run, ExecutionState.CANCELLED)
                 nest.close(run)
             nest.store.delete_execution(execution_id)
@@ -273,6 +279,7 @@ class Engine(Workflows):
         :raises TaskNotFound: it has no such task
         :raises TaskNotRunning: the task was not handed out yet
         :raises TaskStaleAttempt: the answer is for another attempt; kept in the history
+        :raises TaskDeadlinePassed: the task was not finished at its deadline, and has failed; kept in the history
         :raises TaskAlreadyCompleted: another outcome was recorded before
         :raises ExecutionFinished: the execution is over; kept in the history
         """
@@ -301,6 +308,7 @@ class Engine(Workflows):
         """Run a task again that failed or was cancelled, or pass over it, and go on from there.
 
         :raises ExecutionNotFound: there is no such execution
+        :raises ExecutionReadOnly: it was started so that nobody can change it
         :raises ExecutionSucceeded: it has succeeded
         :raises ExecutionSuspended: it has to be resumed first
         :raises TaskNotFound: it has no such task, or the task no such iteration
@@ -311,6 +319,7 @@ class Engine(Workflows):
 
         def work(nest: Nesting) -> Rerunning:
             run = nest.open(execution_id)
+            _check_writable(run)
             first = run_again(run, rerun)
             execution = nest.close_and_read(run)
             return Rerunning(execution, run.handed_out_after(first) if run.events else ())
@@ -321,7 +330,8 @@ class Engine(Workflows):
     def heartbeat(self, owner: str, execution_id: str, heartbeat: Heartbeat) -> Reported:
         """Note that a worker still works on a task; nothing is locked and no history is written.
 
-        Once the execution is over the answer says `cancel_requested`.  Raises as `complete_task` does.
+        Once the execution is over the answer says `cancel_requested`.  Only the current attempt gets a lease, and not
+        while it is on offer to others.  Raises as `complete_task` does.
         """
 
         def work(store: Store) -> Reported:
@@ -330,9 +340,13 @@ class Engine(Workflows):
 
         return self.database.transaction(work)
 
-    def claim_tasks(self, owner: str, claim: Claim) -> tuple[Assignment, ...]:
-        """Give a worker the tasks that have been on offer longest; two workers never get the same attempt."""
-        if not self.database.snapshot(lambda store: anything_to_claim(store.connection, owner, claim)):
+    def claim_tasks(self, owner: str | None, claim: Claim) -> tuple[Assignment, ...]:
+        """Give a worker the tasks that have been on offer longest; two workers never get the same attempt.
+
+        :param owner: whose tasks; None is all owners'
+        """
+        now = self.clock()
+        if not self.database.snapshot(lambda store: anything_to_claim(store.connection, owner, claim, now)):
             return ()
         return self.database.transaction(lambda store: claim_tasks(store.connection, owner, claim, self.clock()))
 
@@ -411,21 +425,37 @@ class Engine(Workflows):
         return self._in_transaction(owner, work)[1]
 
     def fire_due(self, limit: int = 100) -> int:
-        """Do what time has come for: delays that are over, and deadlines; return how much there was.
+        """Do what time has come for: delays that are over, deadlines, leases that have run out, the most overdue first.
 
-        It may be called at any time, by any number of processes: what was done already is not done again.
+        Return how many there were.  It may be called at any time, by any number of processes: each is a transaction of
+        its own, which looks again before it does anything, so what was done already is not done again.
         """
-        now = self.clock()
-        alarms = self.database.snapshot(lambda store: store.alarms(now, limit))
-        for owner, execution_id, key in alarms:
-            self._wake(owner, execution_id, key)
-        return len(alarms)
+        now, with_flows = self.clock(), self.flows is not None
 
-    def _wake(self, owner: str, execution_id: str, key: Key) -> None:
+        def read(store: Store) -> list[tuple[Due, bool]]:
+            alarms = read_alarms(store.connection, now, limit, with_flows)
+            lapsed = read_lapsed(store.connection, now, limit, with_flows)
+            found = [(one, False) for one in alarms] + [(one, True) for one in lapsed]
+            return sorted(found, key=lambda one: one[0][0])[:limit]
+
+        due = self.database.snapshot(read)
+        for (_, owner, execution_id, key), is_lease in due:
+            with suppress(errors.WorkflowNotFound):  # of a flow that another process knows
+                self._time_has_come(owner, execution_id, key, is_lease)
+        return len(due)
+
+    def next_due(self) -> datetime | None:
+        """Return when `fire_due` will have something to do, as things stand; a time in the past is now."""
+        return self.database.snapshot(lambda store: next_due(store.connection))
+
+    def _time_has_come(self, owner: str, execution_id: str, key: Key, is_lease: bool) -> None:
         def work(nest: Nesting) -> None:
             run = nest.find(execution_id)
             if run is not None:
-                run.wake(key)
+                if is_lease:
+                    run.lapse(key)
+                else:
+                    run.wake(key)
                 nest.close(run)
 
         self._transact(owner, work)
@@ -473,6 +503,11 @@ def steer(run: Resolution, wish: ExecutionState) -> None:
     if run.header.state in FINAL_EXECUTION_STATES:
         raise errors.ExecutionFinished(execution_id=run.execution_id, state=run.header.state)
     run.steer(event, "Cancelled by request" if event is ExecutionEvent.CANCEL else None)
+
+
+def _check_writable(run: Resolution) -> None:
+    if run.identity.params.get("read_only") is True:
+        raise errors.ExecutionReadOnly(execution_id=run.execution_id)
 
 
 def _key_of(store: Store, owner: str, assignment: Assignment) -> Key:

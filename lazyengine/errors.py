@@ -183,6 +183,13 @@ class ExecutionSuspended(LazyEngineError):
     code = "execution.suspended"
 
 
+class ExecutionReadOnly(LazyEngineError):
+    """Execution {execution_id} was started with `read_only`: its tasks can be completed, but nobody can change it."""
+
+    status = 409
+    code = "execution.read_only"
+
+
 class ExecutionNotFinished(LazyEngineError):
     """Execution {execution_id} is {state}; wait for its end, or delete it with force=true, which cancels it first."""
 
@@ -267,6 +274,13 @@ class TaskStaleAttempt(LazyEngineError):
 
     status = 409
     code = "task.stale_attempt"
+
+
+class TaskDeadlinePassed(LazyEngineError):
+    """Task '{task}' of execution {execution_id} was not finished at its deadline; kept in the history only."""
+
+    status = 409
+    code = "task.deadline_passed"
 
 
 # -- the database -----------------------------------------------------------------------------------------------------

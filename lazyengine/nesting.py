@@ -46,7 +46,7 @@ from lazyengine.workflows import FlowSource, find_nested
 DEEPEST_NEST = 50
 """Executions above one at most: a workflow may name itself."""
 
-INHERITED = ("env", "default_action")
+INHERITED = ("env", "default_action", "read_only")
 """Parameters that hold for all executions below (Mistral: `workflow/data_flow.py`, get_workflow_environment_dict)."""
 
 
@@ -90,6 +90,8 @@ class Nesting:
         else:
             raise errors.WorkflowNotFound.flow(identity.flow)
         flow.most_iterations = self.settings.max_iterations
+        if identity.parent is None:
+            flow.start_after_seconds = identity.params.get("start_after_seconds", 0.0)
         return Resolution(self.store, identity, header, self.now, budget, flow, self._start_child)
 
     # -- start --------------------------------------------------------------------------------------------------------

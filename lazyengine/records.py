@@ -289,6 +289,7 @@ class Assignment:
     :param reverts: it is to be reverted
     :param asks: it is not to be done, but a question about it to be answered
     :param flow: the TaskFlow flow that it is of, by the name that the engine knows it under
+    :param timeout_seconds: from when it is handed out to `deadline_at`
     """
 
     execution_id: str
@@ -305,6 +306,12 @@ class Assignment:
     reverts: bool = False
     asks: Question | None = None
     flow: str | None = None
+    timeout_seconds: float | None = None
+
+
+def seconds_left(deadline_at: datetime | None, now: datetime) -> float | None:
+    """Return how long it is to a deadline; 0 once it has passed."""
+    return None if deadline_at is None else max(0.0, (deadline_at - now).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

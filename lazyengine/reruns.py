@@ -7,6 +7,7 @@ from lazyengine.core import resolve
 from lazyengine.core.decision import Errand, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, RERUNNABLE_TASK_STATES, ExecutionState, Mark, TaskState
+from lazyengine.db.due import end_leases_again
 from lazyengine.db.reruns import count_asleep, offer_again, read_item_marks, read_stalled
 from lazyengine.records import Rerun
 from lazyengine.reports import find_run
@@ -45,6 +46,7 @@ def take_back(run: Resolution, key: Key) -> None:
 def _revive(run: Resolution, key: Key | None) -> None:
     """Let go on what stood still since the execution ended."""
     offer_again(run.store.connection, run.execution_id, key, run.now)
+    end_leases_again(run.store.connection, run.execution_id, run.now)
     stalled = read_stalled(run.store.connection, run.execution_id)
     run.marks = stalled | run.marks
     run.load_nodes(key[0] for key in stalled)

@@ -16,6 +16,7 @@ from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
     INFO_LENGTH,
     QUESTIONS,
+    TASK_EVENT_OF_OUTCOME,
     Event,
     EventKind,
     ExecutionEvent,
@@ -25,10 +26,11 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.dataflow import DataFlow
+from lazyengine.db.due import end_lease
 from lazyengine.db.rows import mark_of, outcome_of
 from lazyengine.db.statements import CARRY_ON, STEER
 from lazyengine.db.store import Store
-from lazyengine.records import Assignment, ExecutionStatus, Identity
+from lazyengine.records import Assignment, ExecutionStatus, Identity, seconds_left
 
 READ_AHEAD = 100
 
@@ -201,10 +203,16 @@ class Resolution:
         mark = self.marks.get(key)
         if mark is None or mark.alarm_at is None or mark.alarm_at > self.now:
             return
-        if mark.ending is not None:
+        if mark.ending in TASK_EVENT_OF_OUTCOME:
             kept = outcome_of(self.store.outcome_at(self.execution_id, key))
             self.marks[key] = replace(mark, outcome=replace(kept, state=mark.ending))
         self.follow(resolve.wake(self.slice(), key, self.now, self.flow))
+
+    def lapse(self, key: Key) -> None:
+        """Take an attempt back whose lease has run out, unless it was extended meanwhile."""
+        if end_lease(self.store.connection, self.execution_id, key, self.now):
+            self.load_key(key)
+            self.follow(resolve.lapse(self.slice(), key, self.now, self.flow))
 
     def settle(self) -> None:
         """Close the books once all decisions are taken."""
@@ -307,14 +315,17 @@ class Resolution:
             at = number - self.before.events - 1  # rows are numbered without gaps
             same = takewhile(lambda event: event.generation == self.events[at].generation, self.events[at:])
             handed_out = [event for event in same if event.state in ATTEMPTED_TASK_STATES and event.node is not None]
-            keys = [(one.node, one.iteration, one.item, one.attempt, one.state) for one in handed_out]
+            keys = [(one.node, one.iteration, one.item, one.attempt, one.state, one.at) for one in handed_out]
         self.load_nodes(node for node, *_ in keys)
         wanted = [key for key in keys if _is_work(self.nodes[key[0]], key[2])]
         return tuple(self._assignment(self.nodes[node], *rest) for node, *rest in wanted)
 
-    def _assignment(self, node: Node, iteration: int, item: int | None, attempt: int, state: str) -> Assignment:
+    def _assignment(
+        self, node: Node, iteration: int, item: int | None, attempt: int, state: str, at: datetime
+    ) -> Assignment:
         key: Key = (node.id, iteration) if item is None else (node.id, iteration, item)
         action, target = self.flow.who_of(node, key)
+        deadline_at = self._deadline_of(node, key[:2])
         return Assignment(
             execution_id=self.execution_id,
             task=node.name,
@@ -324,11 +335,20 @@ class Resolution:
             action=action,
             target=target,
             input=self.flow.input_of(node, key),
+            timeout_seconds=seconds_left(deadline_at, at),
+            deadline_at=deadline_at,
             traceparent=self.identity.traceparent,
             reverts=state == TaskState.REVERTING,
             asks=QUESTIONS.get(state),
             flow=self.identity.flow,
         )
+
+    def _deadline_of(self, node: Node, run: Key) -> datetime | None:
+        if not node.policy.timeout_seconds:
+            return None
+        if run not in self.marks:
+            self.load_key(run)
+        return self.marks[run].deadline_at
 
 
 def _is_work(node: Node, item: int | None) -> bool:

@@ -54,7 +54,7 @@ class Assignment(Document):
     action = member(WORDS, "What to do; null leaves it to the caller.", nullable=True)
     target = member(WORDS, "Who is to do it.")
     input = member(JSON_OBJECT, "What to do it with.")
-    timeout_seconds = member(Number(0, 1e12), nullable=True, always=None)
+    timeout_seconds = member(Number(0, 1e12), "From when it was handed out to its deadline.", nullable=True)
     deadline_at = member(TIME, "When it fails, if it is not finished.", nullable=True)
     callback_url = member(WORDS, nullable=True, always=None)
     reverts = member(Flag(), "It is to be reverted; its report says how the revert went.")

@@ -23,6 +23,7 @@ from lazyengine.errors import (
     ExecutionIdInUse,
     ExecutionNotFinished,
     ExecutionNotFound,
+    ExecutionReadOnly,
     ExecutionSucceeded,
     ExecutionSuspended,
     FlowChanged,
@@ -140,7 +141,7 @@ class Executions:
         answers.Execution,
         segments=(EXECUTION_ID,),
         body=requests.ExecutionChange,
-        errors=(ExecutionNotFound, ExecutionFinished, *FLOWS, *DATABASE),
+        errors=(ExecutionNotFound, ExecutionFinished, ExecutionReadOnly, *FLOWS, *DATABASE),
     )
     def update_execution(self, request: Request, execution_id: str, body: requests.ExecutionChange) -> Execution:
         """Suspend, resume, cancel or relabel an execution.
@@ -162,6 +163,7 @@ class Executions:
         body=requests.TaskRerun,
         errors=(
             ExecutionNotFound,
+            ExecutionReadOnly,
             ExecutionSucceeded,
             ExecutionSuspended,
             TaskNotFound,
@@ -186,7 +188,7 @@ class Executions:
         segments=(EXECUTION_ID,),
         parameters=(FORCE,),
         statuses={204: "It is gone, with all that was kept of it."},
-        errors=(ExecutionNotFound, ExecutionNotFinished, *DATABASE),
+        errors=(ExecutionNotFound, ExecutionNotFinished, ExecutionReadOnly, *DATABASE),
     )
     def delete_execution(self, request: Request, execution_id: str, force: bool = False) -> None:
         """Delete a final execution."""

@@ -19,6 +19,7 @@ from lazyengine.core.state import ExecutionState, TaskState
 
 MAX_LEASE_SECONDS = 86_400
 MAX_WAIT_SECONDS = 60
+MAX_DELAY_SECONDS = 10 * 365 * 86_400
 MAX_BATCH = 1_000
 NAME = Text(255)
 ATTEMPT = Integer(1)
@@ -32,12 +33,16 @@ NOT_YET = "is not supported yet"
 class ExecutionParams(Document):
     """How an execution runs."""
 
-    _planned: ClassVar = dict.fromkeys(("read_only", "start_after_seconds"), NOT_YET)
-
     env = optional(JSON_OBJECT, "What expressions find under env(); expressions in it are evaluated at the start.")
     evaluate_env = optional(Flag(), "False: env is taken as it is; true if left out.")
     task_name = optional(NAME, "The target of a reverse workflow.")
     default_action = optional(Name(min_length=0), "The action of tasks that name none; empty: the caller's work.")
+    read_only = optional(
+        Flag(), "True: nobody can suspend, cancel, relabel or rerun it or those below it; tasks are completed as ever."
+    )
+    start_after_seconds = optional(
+        Number(0, MAX_DELAY_SECONDS), "The first tasks begin so long after the start; until then they are DELAYED."
+    )
 
 
 class ExecutionStart(Document):
@@ -145,7 +150,9 @@ class TaskHeartbeat(Report):
     state = member(Choice({"RUNNING": TaskState.RUNNING}))
     progress = optional(Number(0, 1), "How much of it is done.", default=None)
     lease_seconds = optional(
-        Number(0, MAX_LEASE_SECONDS, above=True), "Hold the lease for this long from now.", default=None
+        Number(0, MAX_LEASE_SECONDS, above=True),
+        "Hold the lease for this long from now; what is on offer has none.",
+        default=None,
     )
 
 

@@ -13,6 +13,7 @@ from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
     ExecutionState,
+    Intent,
     Mark,
     TaskState,
 )
@@ -26,24 +27,30 @@ class Verdict(StrEnum):
     STALE = "stale"  # for another attempt
     REPEATED = "repeated"  # the outcome that was recorded, once more
     CONTRADICTED = "contradicted"  # another outcome than the one recorded
+    DEADLINE_PASSED = "deadline passed"  # its run has failed at its deadline, or is about to
     TOO_LATE = "too late"  # the execution is over
 
 
-def weigh(execution: ExecutionState, mark: Mark, attempt: int | None, same: bool) -> Verdict:
+def weigh(
+    execution: ExecutionState, mark: Mark, attempt: int | None, same: bool, overdue: bool = False
+) -> Verdict:  # fmt: skip
     """Judge an answer for `mark`.
 
     :param attempt: the attempt that it is for, or None for the current one
     :param same: its outcome is the one recorded
+    :param overdue: the deadline of its run has passed before it ended
     """
     if mark.state is TaskState.PENDING or (mark.state is TaskState.DELAYED and not mark.attempt):
         return Verdict.NOT_RUNNING
     if attempt is not None and attempt != mark.attempt:
         return Verdict.STALE
+    if mark.intent is Intent.RETURN:
+        return Verdict.NOT_RUNNING
     if mark.state not in ATTEMPTED_TASK_STATES:
-        return Verdict.REPEATED if same else Verdict.CONTRADICTED
+        return Verdict.REPEATED if same else Verdict.DEADLINE_PASSED if overdue else Verdict.CONTRADICTED
     if execution in FINAL_EXECUTION_STATES:
         return Verdict.TOO_LATE
-    return Verdict.ACCEPTED
+    return Verdict.DEADLINE_PASSED if overdue else Verdict.ACCEPTED
 
 
 # -- what policies come to --------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class Policy:
     :param concurrency: items that run at a time; 0 is all
     :param fail_on: true turns a success into a failure
     :param keep_result: False drops the result once it was published
-    :param safe_rerun: it may be run again where nobody knows whether it ran
+    :param safe_rerun: False: it fails where nobody knows whether it ran, and does not run again; None is not said
     """
 
     pause_before: Guard = False
@@ -122,7 +122,7 @@ class Policy:
     fail_on: Guard = False
     retry: Retry | None = None
     keep_result: bool = True
-    safe_rerun: Guard = False
+    safe_rerun: Guard | None = None
 
 
 NO_POLICY = Policy()

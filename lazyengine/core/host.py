@@ -26,9 +26,11 @@ class Host:
     """Answers what follows from the graph alone.
 
     :param most_iterations: how often one task may run
+    :param start_after_seconds: how long the roots wait for their turn
     """
 
     most_iterations = MOST_ITERATIONS
+    start_after_seconds = 0.0
 
     def hear(self, node: Node, key: Key, source: Key) -> None:
         """Note that the run `source` has chosen `node`, which joins and still waits for its run `key`."""

@@ -154,6 +154,21 @@ def wake(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Dec
     return work.decide()
 
 
+def lapse(slice: Slice, key: Key, now: datetime, host: Host | None = None) -> Decision:
+    """Take the attempt of a run, an item or a revert back from a worker whose lease has run out.
+
+    It is made again under the next number, or fails where the task says that this is not safe; what nobody waits for is
+    left alone.  The slice is that of `complete`.
+    """
+    work = Reverting(slice, now, host)
+    node, mark, run = slice.nodes[key[0]], slice.marks[key], slice.marks[key[:2]]
+    if work.is_over or mark.state not in ATTEMPTED_TASK_STATES or run.state not in ATTEMPTED_TASK_STATES:
+        return work.decide()
+    work.generation += 1
+    work.lapse(node, mark)
+    return work.decide()
+
+
 def rerun(
     slice: Slice,
     key: Key,

@@ -294,8 +294,11 @@ class Reverting(Telling):
         return sorted(key for key in known if controller.id <= key[0] <= controller.region)
 
     def call_off(self, mark: Mark) -> Mark:
-        """Let a mark not begin or tell anything any more, nor its own region have been opened."""
-        if mark.intent not in (None, Intent.REVERT):
+        """Let a mark not begin or tell anything any more, nor its own region have been opened.
+
+        What came back from a worker runs first, as nobody knows how far it got.
+        """
+        if mark.intent not in (None, Intent.REVERT, Intent.RETURN):
             mark = self.release(mark)
         self.reverted -= mark.strategy is Strategy.REVERT
         return self.save(replace(mark, strategy=None)) if mark.strategy else mark

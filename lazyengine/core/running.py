@@ -62,7 +62,12 @@ class Running(Books):
         try:
             self.host.enter(node, key, source)
             self.check_iteration(iteration)
-            self.take_turn(node, mark)
+            if self.host.start_after_seconds and not node.indegree:
+                seconds = self.host.start_after_seconds
+                mark = replace(mark, ending=TaskState.PENDING)
+                self.delay(mark, seconds, f"Delayed by start_after_seconds [delay={seconds:g}]")
+            else:
+                self.take_turn(node, mark)
         except Refused as refused:
             self.refuse(node, self.mark(key), str(refused))
 
@@ -105,6 +110,16 @@ class Running(Books):
         """Keep a run for the backlog that has had its turn and not begun."""
         self.live -= 1
         self.hold(mark, Intent.RUN)
+
+    def proceed(self, node: Node, mark: Mark) -> None:
+        """Let a run go on that has waited: to its turn, if it had none yet, or to an attempt."""
+        if mark.ending is not TaskState.PENDING:
+            self.attempt(node, mark)
+            return
+        try:
+            self.take_turn(node, self.save(replace(mark, ending=None)))
+        except Refused as refused:
+            self.refuse(node, self.mark(mark.key), str(refused))
 
     # -- an attempt ---------------------------------------------------------------------------------------------------
 
@@ -198,15 +213,19 @@ class Running(Books):
         self.save(new)
         self.record(EventKind.TASK, new.state, new)
 
-    def begin_held_item(self, node: Node, mark: Mark) -> None:
-        """Begin an item that one decision could not afford any more; if its run is over, it counts as not begun."""
+    def begin_held_item(self, node: Node, mark: Mark, intent: Intent) -> None:
+        """Begin an item that was in the backlog, or hand it out again; if its run is over, it counts as not begun."""
         run = self.mark(mark.key[:2])
         assert run.items is not None
         items = replace(run.items, held=run.items.held - 1)
         if run.state is not TaskState.RUNNING:
             items = replace(items, begun=items.begun - 1, redo=tuple(sorted((*items.redo, mark.item))))
         run = self.save(replace(run, items=items))
-        if run.state is TaskState.RUNNING:
+        if run.state is not TaskState.RUNNING:
+            return
+        if intent is Intent.RETURN:
+            self.hand_out(mark)
+        else:
             self.begin_item(node, run.key, mark.key)
 
     def end_item(self, mark: Mark, outcome: Outcome) -> None:
@@ -360,11 +379,11 @@ class Running(Books):
             self.time_out(node, mark)
         elif mark.due_at and mark.due_at <= self.now:
             mark = self.rouse(mark)
-            if mark.ending is not None:
+            if mark.ending in st.TASK_EVENT_OF_OUTCOME:
                 assert mark.outcome is not None
                 self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[mark.ending], mark.outcome)
             elif self.is_running():
-                self.attempt(node, mark)
+                self.proceed(node, mark)
             else:
                 self.put_off(mark)
 
@@ -373,5 +392,59 @@ class Running(Books):
         if mark.intent is not None:
             mark = self.release(mark)
             self.live += 1
-        failure = Failure("timeout", "Task timed out.")
-        self.finish(node, replace(mark, deadline_at=None), Outcome(TaskState.FAILURE, None, failure))
+        self.finish(node, replace(mark, deadline_at=None), st.TIMED_OUT)
+
+    # -- a lease runs out ---------------------------------------------------------------------------------------------
+
+    def lapse(self, node: Node, mark: Mark) -> None:
+        """Take an attempt from whoever was not heard of: it is made again, or fails where that is not safe."""
+        run = self.mark(mark.key[:2])
+        if run.deadline_at and run.deadline_at <= self.now:
+            self.time_out(node, run)
+            return
+        try:
+            is_unsafe = mark.state is TaskState.RUNNING and self.is_unsafe(node, run)
+        except Refused as refused:
+            self.refuse(node, run, str(refused))
+            return
+        info = f"The lease of attempt {mark.attempt} ran out"
+        if not is_unsafe:
+            self.put_back(mark, info)
+            return
+        outcome = Outcome(TaskState.FAILURE, None, Failure("lease", f"{info}, and 'safe-rerun' is false"))
+        if mark.item == st.WHOLE:
+            self.finish(node, mark, outcome)
+        else:
+            self.complete_item(node, mark, outcome)
+
+    def is_unsafe(self, node: Node, run: Mark) -> bool:
+        """Tell whether a task says that it must not run twice (Mistral: `engine/tasks.py`, _get_safe_rerun).
+
+        :raises Refused: that cannot be evaluated
+        """
+        is_safe = node.policy.safe_rerun
+        return is_safe is not None and not truth(self.host, node, run.key, "safe-rerun", is_safe)
+
+    def put_back(self, mark: Mark, info: str) -> None:
+        """Make the next attempt of what it was, with the same input; what may not begin now waits in the backlog.
+
+        An item may be ahead of its run in attempts, but no later attempt of the run has a number that it had.
+        """
+        state = st.next_task_state(mark.state, TaskEvent.LAPSE)
+        mark = replace(mark, state=state, attempt=mark.attempt + 1, info=info)
+        run = self.mark(mark.key[:2])
+        if mark.item != st.WHOLE:
+            run = self.save(replace(run, attempt=max(run.attempt, mark.attempt)))
+        if self.is_running():
+            self.hand_out(mark)
+            return
+        self.hold(mark, Intent.RETURN)
+        if mark.item == st.WHOLE:
+            self.live -= 1
+        else:
+            assert run.items is not None
+            self.save(replace(run, items=replace(run.items, held=run.items.held + 1)))
+
+    def hand_out(self, mark: Mark) -> None:
+        """Let an attempt that came back be under way."""
+        self.record(EventKind.TASK, mark.state, self.save(mark), info=mark.info)

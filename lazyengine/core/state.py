@@ -74,6 +74,7 @@ class TaskEvent(StrEnum):
     IGNORE = "ignore"
     ASK = "ask"
     REVERT = "revert"
+    LAPSE = "lapse"
 
 
 E, X, T, S = ExecutionEvent, ExecutionState, TaskEvent, TaskState
@@ -112,6 +113,7 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.RUNNING, T.FAIL): S.FAILURE,
     (S.RUNNING, T.CANCEL): S.CANCELLED,
     (S.RUNNING, T.REFUSE): S.FAILURE,
+    (S.RUNNING, T.LAPSE): S.RUNNING,
     (S.SUCCESS, T.REFUSE): S.FAILURE,
     (S.FAILURE, T.REFUSE): S.FAILURE,
     (S.SKIPPED, T.REFUSE): S.FAILURE,
@@ -136,6 +138,7 @@ TASK_TRANSITIONS: dict[tuple[TaskState, TaskEvent], TaskState] = {
     (S.REVERTING, T.FAIL): S.REVERT_FAILURE,
     (S.REVERTING, T.CANCEL): S.REVERT_FAILURE,
     (S.REVERTING, T.REFUSE): S.REVERT_FAILURE,
+    (S.REVERTING, T.LAPSE): S.REVERTING,
     (S.REVERTED, T.RERUN): S.PENDING,
 }
 
@@ -188,6 +191,7 @@ class Intent(StrEnum):
     SETTLE = "settle"  # tell that it will not run (again)
     RUN = "run"  # begin its next attempt
     REVERT = "revert"  # undo it
+    RETURN = "return"  # hand out an attempt that came back, as its lease ran out
 
 
 class Strategy(StrEnum):
@@ -328,7 +332,7 @@ class Mark:
     :param place: where it stands in the backlog, which is worked off in the order in which it came about
     :param told: edges already told, where a pause command cut the list, or `ALL`
     :param retries: attempts made by its retry policy
-    :param ending: the state that it waits to take, held up by wait-after
+    :param ending: the state that it waits to take, held up by wait-after; PENDING: it waits to have its turn
     :param unhandled: it failed, and no on-error answered
     :param last: it led to no other task, so its variables are among those of the end
     :param given: parameters that a rerun gave, in the place of those of the task that have the same names; None if it
@@ -391,9 +395,10 @@ class Mark:
 
     @property
     def sleeps(self) -> bool:
-        """Whether nobody works on a run: it waits for a time, or all executions that do its work are suspended."""
+        """Whether nobody works on a run: it waits for a time, or all that do its work are suspended, or held."""
         under_way = self.items.begun - self.items.done if self.items else 1
-        waits = self.due_at is not None or 0 < self.asleep == under_way
+        idle = self.asleep + (self.items.held if self.items else 0)
+        waits = self.due_at is not None or 0 < idle == under_way
         return waits and self.item == WHOLE and self.state not in FINAL_TASK_STATES
 
     def has_item(self, item: int) -> bool:
@@ -405,6 +410,10 @@ class Mark:
         """When time itself has to move it, the earlier of two; None for what is over."""
         moments = [moment for moment in (self.due_at, self.deadline_at) if moment]
         return min(moments, default=None) if self.item == WHOLE and self.state not in FINAL_TASK_STATES else None
+
+
+TIMED_OUT = Outcome(TaskState.FAILURE, None, Failure("timeout", "Task timed out."))
+"""How a run ends that is not finished at its deadline (Mistral: `engine/policies.py`, _fail_task_if_incomplete)."""
 
 
 class EventKind(StrEnum):

@@ -36,6 +36,8 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
     TaskState.IGNORE: frozenset({On.SUCCESS}),
 }
 
+BEGINS = frozenset({Intent.RUN, Intent.RETURN})
+"""What is done for a mark that has left the backlog."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -171,17 +173,20 @@ class Telling(Running):
         if mark.intent is not Intent.RUN or not self.nodes[mark.node].workflow:  # such a start is paid for by itself
             self.afford()
         released = self.release(mark)
-        self.act(released if mark.intent is Intent.RUN else mark, mark.intent)  # a list paused again keeps its place
+        self.act(released if mark.intent in BEGINS else mark, mark.intent)  # a list paused again keeps its place
 
     def act(self, mark: Mark, intent: Intent) -> None:
         node = self.nodes[mark.node]
         if intent is Intent.SETTLE:
             self.settle_links(node)
-        elif intent is Intent.RUN and mark.item != st.WHOLE:
-            self.begin_held_item(node, mark)
+        elif intent in BEGINS and mark.item != st.WHOLE:
+            self.begin_held_item(node, mark, intent)
+        elif intent is Intent.RETURN:
+            self.live += 1
+            self.hand_out(mark)
         elif intent is Intent.RUN:
             self.live += 1
-            self.attempt(node, mark)
+            self.proceed(node, mark)
         else:
             self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
 

@@ -5,20 +5,26 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, true, update
 
 from lazyengine.core.graph import Key
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, QUESTIONS, WHOLE, TaskState
 from lazyengine.db import tables as t
+from lazyengine.db.locks import lock_name
 from lazyengine.db.rows import node_of
 from lazyengine.db.store import named
-from lazyengine.records import Assignment, Claim
+from lazyengine.records import Assignment, Claim, seconds_left
 
 _mark = t.mark.c
+_whole = t.mark.alias("whole")
+"""The run of an item; of a run, itself."""
+RUN = (_mark.execution_id, _mark.node_id, _mark.iteration)
 KEY = (_mark.execution_id, _mark.node_id, _mark.iteration, _mark.item)
 SHOWN = (_mark.attempt, _mark.started_at, _mark.lease_expires_at, _mark.input)
 MOST_TERMS = 200
 """Keys in one statement: SQLite lets an expression be 1,000 deep."""
+MANY = 100
+"""Offers that a claim looks at on MariaDB beside twice those that it wants: others may be taking the first ones."""
 
 TAKE = (
     update(t.mark)
@@ -32,45 +38,68 @@ TAKE = (
 )
 
 
-def claim_tasks(connection: Connection, owner: str, claim: Claim, now: datetime) -> tuple[Assignment, ...]:
-    """Give the tasks that have been on offer longest to a worker; a repeated `claim.key` gives the same ones again."""
-    keys = _taken_before(connection, owner, claim) if claim.key is not None else ()
+def claim_tasks(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> tuple[Assignment, ...]:
+    """Give the tasks that have been on offer longest to a worker; a repeated `claim.key` gives the same ones again.
+
+    :param owner: whose tasks; None is all owners'
+    """
+    keys: Sequence[Any] = ()
+    if claim.key is not None:
+        lock_name(connection, "claim", owner or "", claim.worker, claim.key)
+        keys = _taken_before(connection, owner, claim)
     if not keys:
-        keys = _on_offer(connection, owner, claim)
+        keys = _on_offer(connection, owner, claim, now)
         _take(connection, claim, keys, now)
-    return _assignments(connection, keys)
+    return _assignments(connection, keys, now)
 
 
-def _taken_before(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
+def _taken_before(connection: Connection, owner: str | None, claim: Claim) -> Sequence[Any]:
     """Served by the index (claim_key)."""
     return connection.execute(
         select(*KEY).where(_mark.claim_key == claim.key, _mark.claimed_by == claim.worker, _owned_by(owner))
     ).all()
 
 
-def anything_to_claim(connection: Connection, owner: str, claim: Claim) -> bool:
+def anything_to_claim(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> bool:
     """Look whether a claim would get anything, without locking: workers that wait ask this most of the time."""
     if claim.key is not None and _taken_before(connection, owner, claim):
         return True
-    return connection.execute(_offers(owner, claim).limit(1)).first() is not None
+    return connection.execute(_offers(owner, claim, now).limit(1)).first() is not None
 
 
-def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
+def _on_offer(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> Sequence[Any]:
     """Rows that another claim or a completion holds at this moment are passed over (SKIP LOCKED).
 
     So claims do not wait for each other; SQLite has one writer at a time and needs none of it.
     """
-    statement = _offers(owner, claim).order_by(_mark.offered_at).limit(claim.limit)
-    return connection.execute(statement.with_for_update(skip_locked=True)).all()
+    oldest = _offers(owner, claim, now).order_by(_mark.offered_at)
+    if connection.dialect.name == "mysql":
+        return _lock_in_turn(connection, claim.limit, connection.execute(oldest.limit(2 * claim.limit + MANY)).all())
+    return connection.execute(oldest.limit(claim.limit).with_for_update(skip_locked=True)).all()
 
 
-def _offers(owner: str, claim: Claim) -> Select[Any]:
-    """Served by the index (target, offered_at), which holds only what is on offer."""
-    statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at.is_not(None), _owned_by(owner))
+def _lock_in_turn(connection: Connection, limit: int, found: Sequence[Any]) -> list[Any]:
+    """Lock up to `limit` of the rows found: MariaDB would lock all that it sorts, and others would get none of them."""
+    locked: list[Any] = []
+    at = 0
+    while len(locked) < limit and at < len(found):
+        some = found[at : at + min(limit - len(locked), MOST_TERMS)]
+        at += len(some)
+        terms = or_(*(and_(*map(operator.eq, KEY, key)) for key in some))
+        statement = select(*KEY).where(terms, _mark.offered_at.is_not(None)).with_for_update(skip_locked=True)
+        locked += connection.execute(statement).all()
+    return locked
+
+
+def _offers(owner: str | None, claim: Claim, now: datetime) -> Select[Any]:
+    """Served by the index (target, offered_at), which holds only what is on offer, or will be."""
+    statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at <= now, _owned_by(owner))
     return statement if claim.actions is None else statement.where(_mark.action.in_(claim.actions))
 
 
-def _owned_by(owner: str) -> Any:
+def _owned_by(owner: str | None) -> Any:
+    if owner is None:
+        return true()
     return exists().where(t.execution.c.id == _mark.execution_id, t.execution.c.owner == owner)
 
 
@@ -81,7 +110,7 @@ def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: dateti
     connection.execute(TAKE, [{f"of_{name}": value for name, value in key._mapping.items()} | lease for key in keys])
 
 
-def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignment, ...]:
+def _assignments(connection: Connection, keys: Sequence[Any], now: datetime) -> tuple[Assignment, ...]:
     """Read what the workers have to know of those that are still theirs; served by the primary keys.
 
     Each key is a term of its own: SQLite would read the whole table for a list of row values.
@@ -100,20 +129,21 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
                 _mark.input,
                 _mark.action,
                 _mark.target,
-                _mark.deadline_at,
+                func.coalesce(_mark.deadline_at, _whole.c.deadline_at).label("deadline_at"),
                 t.execution.c.traceparent,
                 t.execution.c.flow,
             )
             .select_from(t.mark)
             .join(t.execution, t.execution.c.id == _mark.execution_id)
             .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
+            .join(_whole, and_(*map(operator.eq, RUN, (*_whole.primary_key,)[:3]), _whole.c.item == WHOLE))
             .where(or_(*terms), _mark.state.in_(ATTEMPTED_TASK_STATES))
         )
     rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
-    return tuple(_assignment(row) for row in rows)
+    return tuple(_assignment(row, now) for row in rows)
 
 
-def _assignment(row: Any) -> Assignment:
+def _assignment(row: Any, now: datetime) -> Assignment:
     node = node_of(row)
     return Assignment(
         execution_id=row.execution_id,
@@ -123,6 +153,7 @@ def _assignment(row: Any) -> Assignment:
         item=None if row.item == WHOLE else row.item,
         action=None if row.action == "std.async_noop" else row.action,
         target=row.target,
+        timeout_seconds=seconds_left(row.deadline_at, now),
         deadline_at=row.deadline_at,
         input=row.input or (node.input if isinstance(node.input, dict) else {}),
         traceparent=row.traceparent,

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from lazyengine import errors
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
+from lazyengine.db.locks import NotLocked, unlock_names
 from lazyengine.db.store import Store, Superseded
 from lazyengine.settings import Settings
 
@@ -84,7 +85,7 @@ class Database:
                     return work(Store(connection))
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
-            except Superseded as error:
+            except (Superseded, NotLocked) as error:
                 reason: Exception = error
             except exc.DBAPIError as error:
                 reason = error
@@ -186,6 +187,8 @@ def _create(url: Any, settings: Settings) -> Engine:
             "charset": "utf8mb4",
         }
     engine = create_engine(url, **options)
+    if backend == "mysql":
+        event.listen(engine, "checkin", unlock_names)
     if backend == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -71,7 +71,12 @@ def offer_again(connection: Connection, execution_id: str, key: Key | None, now:
     ).all()
     running = {(row.node_id, row.iteration) for row in rows if row.item == WHOLE} | {key}
     for row in rows:
-        held = row.offered_at is not None or row.claimed_by is not None or row.child_id is not None
+        held = (
+            row.offered_at is not None
+            or row.claimed_by is not None
+            or row.child_id is not None
+            or row.intent is not None
+        )
         is_work = row.item != WHOLE or not row.item_counts
         if is_work and not held and (row.node_id, row.iteration) in running:
             connection.execute(update(t.mark).where(*named(execution_id, mark_of(row).key)).values(offered_at=now))

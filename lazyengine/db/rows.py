@@ -287,7 +287,8 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
     outcome = mark.outcome
     reported = mark.reported or outcome
     handed_out = mark.state in ATTEMPTED_TASK_STATES
-    offered = handed_out and node.workflow is None and (mark.item != WHOLE or not node.items)
+    is_work = node.workflow is None and (mark.item != WHOLE or not node.items)
+    offered = handed_out and is_work and mark.intent is not Intent.RETURN
     failure = asdict(outcome.failure) if outcome and outcome.failure else None
     undone = outcome is not None and mark.state in BACKWARD_TASK_STATES
     return {

@@ -23,7 +23,14 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lazyengine.core.state import BACKWARD_TASK_STATES, FINAL_TASK_STATES, WHOLE, TaskState
+from lazyengine.core.state import (
+    ATTEMPTED_TASK_STATES,
+    BACKWARD_TASK_STATES,
+    FINAL_TASK_STATES,
+    WHOLE,
+    Intent,
+    TaskState,
+)
 from lazyengine.db import tables as t
 
 COUNTERS = (
@@ -97,7 +104,7 @@ def _save_marks(dialect: str) -> Insert:
 
     A result once stored stays where a later decision has none, while the task is reverted, or asked about; and a task
     stays on offer, or off it, unless this decision hands out another attempt or ends it: a claim may have come in
-    between.  Nobody holds a new attempt.
+    between.  Nobody holds a new attempt, and what has ended shows who held it, but is leased no more.
     """
     names = [column.name for column in t.mark.c if column.name not in LEASE]
     values: dict[str, Any] = {name: bindparam(name) for name in names}
@@ -109,11 +116,9 @@ def _save_marks(dialect: str) -> Insert:
         statement = (postgresql_insert if dialect == "postgresql" else sqlite_insert)(t.mark).values(values)
         new = statement.excluded
     # MySQL assigns from left to right: what compares with the old state has to come before the state
-    changes: dict[str, Any] = {
-        "offered_at": case(
-            (and_(new.state == _mark.state, new.attempt == _mark.attempt), _mark.offered_at), else_=new.offered_at
-        )
-    }
+    is_held = func.coalesce(_mark.intent, literal_column("''")) == literal_column(f"'{Intent.RETURN}'")
+    goes_on = and_(new.state == _mark.state, new.attempt == _mark.attempt, not_(is_held))
+    changes: dict[str, Any] = {"offered_at": case((goes_on, _mark.offered_at), else_=new.offered_at)}
     same_attempt = or_(new.attempt == _mark.attempt, _mark.attempt == literal_column("0"))
     was_final = or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(FINAL_TASK_STATES)))
     stands = or_(new.state == _mark.state, not_(was_final))
@@ -125,6 +130,8 @@ def _save_marks(dialect: str) -> Insert:
         changes[name] = case((or_(is_kept, is_undone), _mark[name]), else_=new[name])
     for name in LEASE:
         changes[name] = case((same_attempt, _mark[name]), else_=None)
+    is_held_out = or_(*(new.state == literal_column(f"'{state}'") for state in sorted(ATTEMPTED_TASK_STATES)))
+    changes["lease_expires_at"] = case((and_(same_attempt, is_held_out), _mark.lease_expires_at), else_=None)
     for name in ("context", "input", "published", "child_id", "attempts"):
         changes[name] = func.coalesce(new[name], _mark[name])
     changes |= {name: new[name] for name in names if name not in KEPT and name not in changes}

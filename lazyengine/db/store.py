@@ -267,17 +267,6 @@ class Store:
         found: Row[Any] | None = self.connection.execute(statement).first()
         return found
 
-    def alarms(self, now: datetime, limit: int) -> list[tuple[str, str, Key]]:
-        """Return (owner, execution id, run) of what time has come for, the most overdue first."""
-        rows = self.connection.execute(
-            select(_execution.owner, _mark.execution_id, _mark.node_id, _mark.iteration)
-            .join(t.execution, _execution.id == _mark.execution_id)
-            .where(_mark.alarm_at <= now)
-            .order_by(_mark.alarm_at)
-            .limit(limit)
-        )
-        return [(row.owner, row.execution_id, (row.node_id, row.iteration)) for row in rows]
-
     def outcome_at(self, execution_id: str, key: Key) -> Row[Any]:
         """Return the result and the failure that a run waits with."""
         statement = select(_mark.state, _mark.result, _mark.failure).where(*named(execution_id, key))
@@ -311,16 +300,6 @@ class Store:
             rows = [mark_row(execution_id, marks[key], nodes[key[0]], data.get(key, NO_DATA), now) for key in batch]
             self.connection.execute(SAVE_MARKS[self.dialect], rows)
 
-    def beat(self, execution_id: str, mark: Mark, progress: float | None, lease_expires_at: datetime | None) -> None:
-        """Note that whoever holds a run is alive."""
-        values: dict[str, Any] = {}
-        if progress is not None:
-            values["progress"] = progress
-        if lease_expires_at is not None:
-            values["lease_expires_at"] = lease_expires_at
-        if values:
-            self.connection.execute(update(t.mark).where(*_run(execution_id, mark)).values(**values))
-
     def withdraw(self, execution_id: str) -> None:
         """Take what is still on offer off it."""
         self.connection.execute(
@@ -350,11 +329,11 @@ class Store:
         )
         return asdict(outcome) in [row.late for row in rows]
 
-    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int | None, int, str]]:
-        """Return (node, iteration, item, attempt, state) of what the decision of history row `number` handed out."""
+    def handed_out_after(self, execution_id: str, number: int) -> list[tuple[int, int, int | None, int, str, datetime]]:
+        """Return (node, iteration, item, attempt, state, time) of what the decision of a history row handed out."""
         first = select(t.history.c.generation).where(*_event(execution_id, number)).scalar_subquery()
         rows = self.connection.execute(
-            select(*(t.history.c[name] for name in ("node_id", "iteration", "item", "attempt", "state")))
+            select(*(t.history.c[name] for name in ("node_id", "iteration", "item", "attempt", "state", "at")))
             .where(
                 t.history.c.execution_id == execution_id,
                 t.history.c.number > number,
@@ -364,7 +343,7 @@ class Store:
             )
             .order_by(t.history.c.number)
         )
-        return [(row.node_id, row.iteration, row.item, row.attempt, row.state) for row in rows]
+        return [(row.node_id, row.iteration, row.item, row.attempt, row.state, row.at) for row in rows]
 
     def note(self, execution_id: str, kind: str, now: datetime) -> None:
         """Put down in the outbox what is to be done for an execution, by its kind."""
@@ -398,14 +377,6 @@ def named(execution_id: str, key: Key) -> tuple[Any, ...]:
         _mark.node_id == key[0],
         _mark.iteration == key[1],
         _mark.item == (key[2] if len(key) > 2 else WHOLE),
-    )
-
-
-def _run(execution_id: str, mark: Mark) -> tuple[Any, ...]:
-    return (
-        *named(execution_id, mark.key),
-        _mark.attempt == mark.attempt,
-        _mark.state.in_(ATTEMPTED_TASK_STATES),
     )
 
 

@@ -217,6 +217,7 @@ mark = Table(
 for columns, condition in (
     ((mark.c.target, mark.c.offered_at), mark.c.offered_at.is_not(None)),
     ((mark.c.alarm_at,), mark.c.alarm_at.is_not(None)),
+    ((mark.c.lease_expires_at,), mark.c.lease_expires_at.is_not(None)),
     ((mark.c.claim_key,), mark.c.claim_key.is_not(None)),
     ((mark.c.execution_id, mark.c.place), mark.c.place.is_not(None)),
 ):

@@ -218,6 +218,12 @@ class Shell:
         self.follow(resolve.wake(slice, key, self.now, self.host), self.budget)
         self.close()
 
+    def lapse(self, key: Key) -> None:
+        """Let the lease of a run or an item run out."""
+        slice = self.slice({key[0]}, {key, key[:2]})
+        self.follow(resolve.lapse(slice, key, self.now, self.host), self.budget)
+        self.close()
+
     def suspend(self) -> None:
         self.follow(resolve.steer(self.header, ExecutionEvent.SUSPEND, None, self.now), self.budget)
         self.close()
@@ -246,7 +252,7 @@ class Shell:
         while self.header.backlog and self.header.state is ExecutionState.RUNNING:
             held = sorted((mark for mark in self.marks.values() if mark.intent), key=lambda mark: mark.place or 0)
             keys = [mark.key for mark in held[: self.budget]]
-            slice = self.slice({key[0] for key in keys}, set(keys))
+            slice = self.slice({key[0] for key in keys}, {*keys, *(key[:2] for key in keys)})
             self.follow(resolve.unfold(slice, keys, self.now, self.host, self.budget), self.budget)
             self.take(resolve.settle(self.header, self.now))
             self.check_books()
@@ -288,7 +294,7 @@ class Shell:
 
     def running(self) -> list[Key]:
         """List runs without items, and items of runs, that somebody works on."""
-        busy = [mark for mark in self.marks.values() if mark.state is TaskState.RUNNING]
+        busy = [mark for mark in self.marks.values() if mark.state is TaskState.RUNNING and mark.intent is None]
         return sorted(
             mark.key
             for mark in busy
@@ -307,7 +313,9 @@ class Shell:
         """Compare the counters of the header, of items and of loops with what they count."""
         runs = self.whole()
         asleep = sum(mark.due_at is not None for mark in runs.values())
-        live = sum(mark.state is TaskState.RUNNING for mark in runs.values()) + asleep
+        live = sum(mark.state is TaskState.RUNNING and mark.intent is None for mark in runs.values()) + asleep
+        idle = [run.items for run in runs.values() if run.items and run.state is TaskState.RUNNING]
+        asleep += sum(0 < items.held == items.begun - items.done for items in idle)
         backlog = sum(mark.intent is not None for mark in self.marks.values())
         assert (self.header.live, self.header.asleep, self.header.backlog) == (live, asleep, backlog)
         assert self.header.events == len(self.events)
@@ -322,4 +330,5 @@ class Shell:
         under_way = sum(one[:2] == key for one in self.running() if len(one) == 3)
         items = run.items
         left = items.total - items.done
+        under_way += items.held
         assert under_way == (min(items.width, left) if items.width else left) > 0

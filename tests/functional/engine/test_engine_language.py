@@ -213,7 +213,7 @@ def test_timeout(clocked: Clocked) -> None:
     assert clocked.task("a").state is TaskState.RUNNING
     clocked.pass_time(1)
     assert clocked.task("a").info == "Task timed out."
-    with pytest.raises(errors.TaskAlreadyCompleted):
+    with pytest.raises(errors.TaskDeadlinePassed):
         clocked.end("a")
     assert clocked.task("b").state is TaskState.RUNNING
     assert clocked.pass_time(1000) == 0

@@ -11,7 +11,7 @@ STARTS = {
     "nothing": {},
     "unknown member": {"definition": DEFINITION, "definitoin": 1},
     "planned member": {"definition": DEFINITION, "notify": []},
-    "planned param": {"definition": DEFINITION, "params": {"read_only": True}},
+    "start in the past": {"definition": DEFINITION, "params": {"start_after_seconds": -1}},
     "member of Python": {"definition": DEFINITION, "__class__": {}},
     "no definition": {"input": {}},
     "definition is null": {"definition": None},

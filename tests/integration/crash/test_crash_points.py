@@ -19,7 +19,7 @@ from lazyengine.core.state import ExecutionState
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
-from lazyengine.records import Report, Rerun
+from lazyengine.records import Claim, Report, Rerun
 from lazyengine.settings import Settings
 
 NOOP = {"action": "std.noop"}
@@ -88,6 +88,11 @@ def tomorrow(engine: Engine, id: str) -> None:
     engine.fire_due()
 
 
+def hold_for_a_minute(engine: Engine, id: str) -> None:
+    """Give what this execution has on offer to a worker."""
+    engine.claim_tasks(OWNER, Claim("w1", (id,), limit=10))
+
+
 def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
     return lambda engine, id: [action(engine, id) for action in actions]
 
@@ -109,6 +114,26 @@ TRIALS = {
     "complete, pure actions follow": Trial(begin, complete("x"), "RUNNING"),
     "complete the last task": Trial(then(begin, complete("a", "b", "c", "x", "z")), complete("d"), "SUCCESS"),
     "complete a batch": Trial(begin, complete("a", "x", "b"), "RUNNING"),
+    "leases run out": Trial(
+        then(lambda engine, id: begin(engine, id, {"a": {"target": id}, "b": {"target": id}}), hold_for_a_minute),
+        tomorrow,
+        "RUNNING",
+    ),
+    "a lease runs out while suspending": Trial(
+        then(lambda engine, id: begin(engine, id, {"a": {"target": id}}), hold_for_a_minute, SUSPEND),
+        tomorrow,
+        "SUSPENDED",
+    ),
+    "a lease runs out that must not": Trial(
+        then(
+            lambda engine, id: begin(
+                engine, id, {"a": {"target": id, "safe-rerun": False, "on-error": "b"}, "b": None}
+            ),
+            hold_for_a_minute,
+        ),
+        tomorrow,
+        "RUNNING",
+    ),
     "suspend": Trial(begin, SUSPEND, "SUSPENDING"),
     "complete while suspending": Trial(then(begin, complete("x", "z"), SUSPEND), complete("a"), "SUSPENDED"),
     "resume": Trial(then(begin, SUSPEND, complete("a", "x")), RESUME, "RUNNING"),

@@ -86,8 +86,9 @@ BAD_STARTS = [
     ({"definition": "x", "Tags": []}, "'/Tags' is unknown; allowed are definition, workflow, namespace, input"),
     ({"definition": "x", "a/~b": 1}, "'/a~1~0b' is unknown"),
     ({"definition": "x", "notify": []}, "'/notify' is not supported yet"),
-    ({"definition": "x", "params": {"read_only": True}}, "'/params/read_only' is not supported yet"),
-    ({"definition": "x", "params": {"start_after_seconds": 1}}, "'/params/start_after_seconds' is not supported yet"),
+    ({"definition": "x", "params": {"read_only": 1}}, "'/params/read_only' has to be true or false"),
+    ({"definition": "x", "params": {"start_after_seconds": -1}}, "'/params/start_after_seconds' has to be a number"),
+    ({"definition": "x", "params": {"start_after_seconds": "1"}}, "'/params/start_after_seconds' has to be a number"),
     (
         {"definition": "x", "params": {"other": 1}},
         "'/params/other' is unknown; allowed are env, evaluate_env, task_name, default_action",

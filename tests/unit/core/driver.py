@@ -19,11 +19,13 @@ from lazyengine.core.resolve import UNBOUNDED
 from lazyengine.core.state import ATTEMPTED_TASK_STATES as ATTEMPTED
 from lazyengine.core.state import (
     FINAL_EXECUTION_STATES,
+    TASK_EVENT_OF_OUTCOME,
     Event,
     ExecutionEvent,
     ExecutionState,
     Failure,
     Header,
+    Intent,
     Mark,
     Outcome,
     Strategy,
@@ -217,9 +219,16 @@ class Driver:
         """Let time come to `seconds` after the start; a run that waits to end has its outcome loaded."""
         key = (self.ids[name], 1)
         slice = self.slice({key[0]}, {key})
-        if slice.marks[key].ending is not None:
+        if slice.marks[key].ending in TASK_EVENT_OF_OUTCOME:
             slice.marks[key] = replace(slice.marks[key], outcome=self.outcomes[key])
         self.transact(resolve.wake(slice, key, NOW + timedelta(seconds=seconds), self.host), {key[0]})
+        return self
+
+    def lapse(self, name: str, seconds: float = 0) -> "Driver":
+        """Let the lease of an attempt run out, `seconds` after the start."""
+        key = (self.ids[name], 1)
+        now = NOW + timedelta(seconds=seconds)
+        self.transact(resolve.lapse(self.slice({key[0]}, {key}), key, now, self.host), {key[0]})
         return self
 
     def rerun(self, name: str, skip: bool = False, iteration: int = 1) -> "Driver":
@@ -329,7 +338,8 @@ class Driver:
     def check_books(self) -> None:
         """Compare the counters of the header with what they count."""
         asleep = sum(mark.due_at is not None for mark in self.marks.values())
-        running = sum(mark.state in ATTEMPTED for mark in self.marks.values()) + asleep
+        marks = self.marks.values()
+        running = sum(mark.state in ATTEMPTED and mark.intent is not Intent.RETURN for mark in marks) + asleep
         assert (self.header.live, self.header.asleep) == (running, asleep)
         assert self.header.backlog == sum(mark.intent is not None for mark in self.marks.values())
         assert self.header.events == len(self.events)

@@ -12,7 +12,7 @@ from lazyengine.core.decision import Decision, Errand, Slice
 from lazyengine.core.graph import Command, Edge, Key, Loop, Node, On, Policy, Retry
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.resolve import UNBOUNDED
-from lazyengine.core.state import ExecutionState, Header, Mark, Outcome, TaskState
+from lazyengine.core.state import ExecutionEvent, ExecutionState, Header, Mark, Outcome, TaskState
 
 
 class Hopeless(Host):
@@ -77,6 +77,21 @@ class Engine:
 
     def rerun(self, *key: int, **how: bool) -> None:
         self.follow(resolve.rerun(self.slice(), key, NOW, self.host, **how))
+
+    def lapse(self, *key: int) -> None:
+        self.follow(resolve.lapse(self.slice(), key, NOW, self.host))
+
+    def wake(self, *key: int, seconds: float) -> None:
+        self.follow(resolve.wake(self.slice(), key, NOW + timedelta(seconds=seconds), self.host))
+
+    def suspend(self) -> None:
+        self.follow(resolve.steer(self.header, ExecutionEvent.SUSPEND, None, NOW))
+
+    def resume(self) -> None:
+        """Resume, and carry on with the backlog."""
+        self.follow(resolve.steer(self.header, ExecutionEvent.RESUME, None, NOW))
+        held = sorted((mark.place, key) for key, mark in self.marks.items() if mark.intent)
+        self.follow(resolve.unfold(self.slice(), [key for _, key in held], NOW, self.host))
 
     def running(self) -> list[Key]:
         return sorted(key for key, mark in self.marks.items() if mark.state is TaskState.RUNNING)
