@@ -300,6 +300,12 @@ class OutboundTooLarge(LazyEngineError):
     code = "outbound.too_large"
 
 
+class WorkerRefused(LazyEngineError):
+    """The API at {api} hands out no tasks here: {detail}"""
+
+    code = "worker.refused"
+
+
 # -- the start of the service -----------------------------------------------------------------------------------------
 
 
