@@ -64,7 +64,7 @@ def http(
     answer = context.outbound.request(
         method,
         _with_query(url, params),
-        _encoded(body),
+        _encoded(body, method),
         DEFAULT_HEADERS | sent,
         TIMEOUT_SECONDS if timeout is None else float(timeout),
         verify=verify is not False,
@@ -100,9 +100,9 @@ def _basic(auth: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _encoded(body: Any) -> bytes | None:
+def _encoded(body: Any, method: str) -> bytes | None:
     if body is None or body == "":
-        return None
+        return None if method.upper() in ("GET", "HEAD") else b""
     return (body if isinstance(body, str) else json_text.dumps(body)).encode()
 
 

@@ -14,9 +14,13 @@ from tests.integration.worker.conftest import Run, eventually
 def children(pid):
     """Return the processes below one, by the last words of their command lines."""
     told = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=False)
-    lines = [line.split(maxsplit=1) for line in told.stdout.splitlines()]
-    kinds = ("gunicorn", "dispatch", "work")
-    return {next(kind for kind in kinds if kind in line): int(pid) for pid, line in lines if "ps --ppid" not in line}
+    found = {}
+    for line in told.stdout.splitlines():
+        number, command = line.split(maxsplit=1)
+        for kind in ("gunicorn: master", "lazyengine dispatch", "lazyengine work"):
+            if kind in command:
+                found[kind.split()[-1]] = int(number)
+    return found
 
 
 def is_alive(pid):
@@ -138,7 +142,7 @@ def test_the_end_of_the_api_is_the_end_of_all(serve_all):
     """Its status is told, so that whoever runs the service starts it again."""
     service = serve_all()
     below = children(service.process.pid)
-    os.kill(below["gunicorn"], signal.SIGKILL)
+    os.kill(below["master"], signal.SIGKILL)
     assert service.process.wait(20) == 128 + signal.SIGKILL
     assert not any(map(is_alive, (below["dispatch"], below["work"])))
 
