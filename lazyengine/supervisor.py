@@ -99,12 +99,14 @@ class Supervisor:
     def _keep(self, name: str, arguments: list[str], environ: Mapping[str, str]) -> None:
         """Start a process that does not run, unless it has only just ended."""
         process = self._running.get(name)
-        if process is None or (process.poll() is not None and time.monotonic() - self._ended[name] > PAUSE_SECONDS):
-            self._running[name] = start(arguments, environ)
-            self._ended.pop(name, None)
-        elif process.returncode is not None and name not in self._ended:
+        if process is not None and process.poll() is None:
+            return
+        if process is not None and name not in self._ended:
             self._ended[name] = time.monotonic()
             print(f"lazyengine {name} ended with {process.returncode}; starting it again", flush=True)  # noqa: T201
+        elif process is None or time.monotonic() - self._ended[name] > PAUSE_SECONDS:
+            self._ended.pop(name, None)
+            self._running[name] = start(arguments, environ)
 
     def _stop(self) -> int:
         """End what runs beside the API, then the API; a second signal leaves it to be killed."""

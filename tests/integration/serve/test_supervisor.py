@@ -65,7 +65,9 @@ def test_private_addresses_are_refused_unless_allowed(serve_all):
 def test_the_worker_works_for_every_owner_and_knows_no_more_than_it_has_to(serve_all):
     """Tokens reach it by its environment; neither the database nor the file of settings does."""
     service = serve_all(
-        LAZYENGINE_AUTH_TOKENS="alice:s3cret bob:t0ken alice:other", LAZYENGINE_OUTBOUND_ALLOW="10.0.0.0/8"
+        SPT_NOENV="1",  # keeps setproctitle from writing over the environment that is read below
+        LAZYENGINE_AUTH_TOKENS="alice:s3cret bob:t0ken alice:other",
+        LAZYENGINE_OUTBOUND_ALLOW="10.0.0.0/8",
     )
     definition = {"w": {"tasks": {"t": {"action": "std.sleep seconds=0"}}}}
     for token in ("s3cret", "t0ken"):
