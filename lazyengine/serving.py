@@ -14,9 +14,7 @@ from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
 from lazyengine.settings import Settings, load
-
-READY_PIPE = "LAZYENGINE_READY_PIPE"
-"""The variable with the descriptor of a pipe that the address is written into once requests are taken."""
+from lazyengine.supervisor import READY_PIPE
 
 _settings = load({})
 

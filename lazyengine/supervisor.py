@@ -19,9 +19,10 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from lazyengine.serving import READY_PIPE
 from lazyengine.settings import PREFIX
 
+READY_PIPE = "LAZYENGINE_READY_PIPE"
+"""The variable with the descriptor of a pipe that the API writes its address into once it takes requests."""
 PAUSE_SECONDS = 1.0
 """Before what has ended is started again."""
 LOOK_SECONDS = 0.2
