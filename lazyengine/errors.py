@@ -294,7 +294,7 @@ class OutboundFailed(LazyEngineError):
     code = "outbound.failed"
 
 
-class OutboundTooLarge(LazyEngineError):
+class OutboundTooLarge(OutboundFailed):
     """{where} answers with more than {limit_bytes} bytes."""
 
     code = "outbound.too_large"
