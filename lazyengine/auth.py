@@ -22,6 +22,10 @@ class Authenticator:
     def enabled(self) -> bool:
         return bool(self._tokens)
 
+    def tokens(self) -> list[str]:
+        """Return one token of each owner."""
+        return list({owner: token.decode() for owner, token in reversed(self._tokens)}.values())
+
     def owner(self, authorization: str | None) -> str:
         """Return the owner whose token this is; every token is compared, in constant time.
 

@@ -1,7 +1,8 @@
-"""The command line: `lazyengine serve` and `lazyengine db upgrade|current`."""
+"""The command line: `lazyengine serve`, `dispatch`, `work` and `db upgrade|current`."""
 
 import argparse
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,15 @@ from importlib.metadata import version
 
 from gunicorn.app.wsgiapp import WSGIApplication
 
+from lazyengine import actions
+from lazyengine.auth import Authenticator
 from lazyengine.db.database import Database
+from lazyengine.dispatch.service import dispatch
 from lazyengine.errors import LazyEngineError
+from lazyengine.outbound import Outbound
 from lazyengine.settings import PREFIX, Settings, load
+from lazyengine.supervisor import Supervisor
+from lazyengine.worker import Api, Terms, Worker, work
 
 SERVE_OPTIONS = {
     "host": "address to listen on",
@@ -39,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     defaults = Settings()
 
-    serve = commands.add_parser("serve", help="serve the REST API")
+    serve = commands.add_parser("serve", help="serve the REST API, with a dispatcher and a worker beside it")
     _add_common(serve, defaults)
     for name, text in SERVE_OPTIONS.items():
         default = getattr(defaults, name)
@@ -50,7 +57,14 @@ def _parser() -> argparse.ArgumentParser:
         const=True,
         help="listen on an address that others can reach, without tokens",
     )
+    serve.add_argument("--api-only", action="store_const", const=True, help="without a dispatcher and a worker")
     serve.set_defaults(run=_serve)
+
+    dispatcher = commands.add_parser("dispatch", help="do what is due; any number of them may run")
+    _add_common(dispatcher, defaults)
+    dispatcher.set_defaults(run=_dispatch)
+
+    _add_work(commands.add_parser("work", help="claim tasks from an API and run their actions"))
 
     db = commands.add_parser("db", help="the database schema").add_subparsers(required=True, metavar="command")
     for name, text, run in (
@@ -61,6 +75,24 @@ def _parser() -> argparse.ArgumentParser:
         _add_common(command, defaults)
         command.set_defaults(run=run)
     return parser
+
+
+def _add_work(worker: argparse.ArgumentParser) -> None:
+    terms = Terms()
+    environ = os.environ.get
+    for name, kind, default, text in (
+        ("api", str, environ("LAZYENGINE_API", "http://127.0.0.1:8989"), "URL of the API; or LAZYENGINE_API"),
+        ("concurrency", int, terms.concurrency, "tasks at a time, for each owner"),
+        ("lease-seconds", float, terms.lease_seconds, "how long after its death its tasks go to others"),
+        ("wait-seconds", float, terms.wait_seconds, "how long a claim waits for a first task"),
+        ("grace-seconds", float, 60.0, "how long after SIGTERM what is under way may take"),
+    ):
+        worker.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default: {default!r})")
+    worker.add_argument("--target", action="append", help="take tasks of this target (default: 'default'); repeatable")
+    worker.add_argument("--action", action="append", help="run this action (default: all installed); repeatable")
+    worker.add_argument("--token", action="append", help="bearer token of an owner; repeatable; or LAZYENGINE_TOKEN")
+    worker.add_argument("--config", help="a TOML file with settings, of which outbound_allow and log_level count")
+    worker.set_defaults(run=_work)
 
 
 def _add_common(parser: argparse.ArgumentParser, defaults: Settings) -> None:
@@ -74,13 +106,43 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    """Hand the settings to gunicorn's processes through the environment, where every worker reads them again."""
+    """Hand the settings to other processes through the environment, where each of them reads them again."""
     settings = _settings(options)
     for field in dataclasses.fields(Settings):
         os.environ[PREFIX + field.name.upper()] = str(getattr(settings, field.name))
+    if not settings.api_only:
+        return Supervisor(Authenticator(settings).tokens()).run()
     sys.argv = ["lazyengine serve", "--config", "python:lazyengine.serving", "lazyengine.wsgi:application"]
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="lazyengine serve").run()
     return 0
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    _write_log(settings)
+    dispatch(settings)
+    return 0
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Start one worker for each token: owners do not wait for each other's tasks."""
+    settings = load({"config": options.config})
+    _write_log(settings)
+    handlers, outbound = actions.load(options.action or ()), Outbound(settings.outbound_allow.split())
+    terms = Terms(
+        targets=tuple(options.target or Terms().targets),
+        concurrency=options.concurrency,
+        lease_seconds=options.lease_seconds,
+        wait_seconds=options.wait_seconds,
+    )
+    tokens = options.token or os.environ.get("LAZYENGINE_TOKEN", "").split() or [None]
+    apis = [Api(options.api, token, connections=terms.concurrency + 2) for token in tokens]
+    work([Worker(api, handlers, outbound, terms) for api in apis], options.grace_seconds)
+    return 0
+
+
+def _write_log(settings: Settings) -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 def _upgrade(options: argparse.Namespace) -> int:

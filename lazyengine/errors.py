@@ -307,6 +307,36 @@ class SchemaNotReady(LazyEngineError):
     code = "database.schema_not_ready"
 
 
+# -- requests to others -----------------------------------------------------------------------------------------------
+
+
+class OutboundRefused(LazyEngineError):
+    """{where} may not be called: {reason}."""
+
+    code = "outbound.refused"
+
+
+class OutboundFailed(LazyEngineError):
+    """{where} gave no answer: {reason}."""
+
+    code = "outbound.failed"
+
+
+class OutboundTooLarge(OutboundFailed):
+    """{where} answers with more than {limit_bytes} bytes."""
+
+    code = "outbound.too_large"
+
+
+class WorkerRefused(LazyEngineError):
+    """The API at {api} hands out no tasks here: {detail}"""
+
+    code = "worker.refused"
+
+
+# -- the start of the service -----------------------------------------------------------------------------------------
+
+
 class SettingsInvalid(LazyEngineError):
     """{reason}"""
 

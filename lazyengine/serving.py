@@ -6,6 +6,7 @@ database connection is opened before the fork (`lazyengine.wsgi` opens it at a w
 
 import ipaddress
 import logging
+import os
 from typing import Any
 
 from lazyengine.auth import Authenticator
@@ -14,6 +15,7 @@ from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
 from lazyengine.registry import registered_flows
 from lazyengine.settings import Settings, load
+from lazyengine.supervisor import READY_PIPE
 
 _settings = load({})
 
@@ -37,9 +39,12 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where it listens."""
+    """Say where it listens, to people and to whoever started this process to know it."""
     for listener in server.LISTENERS:
         print(f"lazyengine listens on {listener}", flush=True)  # noqa: T201
+    if pipe := os.environ.pop(READY_PIPE, ""):
+        with os.fdopen(int(pipe), "w") as ready:
+            ready.write(str(server.LISTENERS[0]))
 
 
 def post_fork(server: Any, worker: Any) -> None:

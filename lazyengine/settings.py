@@ -24,6 +24,8 @@ class Settings:
     :param auth_tokens: "owner:token" pairs, separated by blanks; none turns authentication off
     :param allow_unauthenticated: listen on a non-loopback address without tokens
     :param flows: TaskFlow flows, each `name=package.module:factory`, separated by commas, beside those of entry points
+    :param outbound_allow: networks (CIDR) that webhooks and std.http may call although they are not public, by blanks
+    :param api_only: serve the API without a dispatcher and a worker beside it
     :param default_action: action of a task that names none; empty leaves it to be completed from outside
     :param max_body_bytes: a larger request body is refused
     :param max_tasks: a workflow with more tasks is refused
@@ -45,6 +47,8 @@ class Settings:
     auth_tokens: str = ""
     allow_unauthenticated: bool = False
     flows: str = ""
+    outbound_allow: str = ""
+    api_only: bool = False
     default_action: str = ""
     max_body_bytes: int = 8 * 1024 * 1024
     max_tasks: int = 100_000

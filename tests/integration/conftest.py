@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-COMMAND = (sys.executable, "-m", "lazyengine", "serve", "--port", "0")
+ALL = (sys.executable, "-m", "lazyengine", "serve", "--port", "0")
+COMMAND = (*ALL, "--api-only")
+"""The API alone: most tests complete tasks themselves."""
 LISTENS = re.compile(r"lazyengine listens on http://(\S+):(\d+)")
 PATIENCE_SECONDS = 30.0
 

@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
     return [re.sub(r"^   ", "", block, flags=re.MULTILINE).strip() for block in found]
 
 
-SERVE, TEST, SESSION = blocks("bash")
+SERVE, TEST, FIRST, SESSION = blocks("bash")
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +67,30 @@ def test_one_command_sets_up_and_serves(served):
         assert response.status == 200
 
 
-def test_session_drives_the_diamond_through_a_kill(copy):
-    """The pasted session ends in SUCCESS although every process is killed in its middle."""
+def pasted(session: str, directory: Path) -> str:
+    """Run a session and return what it said; what it left behind, if anything, is killed."""
     pipe = subprocess.PIPE
     bash = subprocess.Popen(
-        ["bash"], cwd=copy, env=ENVIRON, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        ["bash"], cwd=directory, env=ENVIRON, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
     try:
-        said, errors = bash.communicate(SESSION, timeout=120)
+        said, errors = bash.communicate(session, timeout=120)
     finally:
-        subprocess.run(
-            ["pkill", "-KILL", "-s", str(bash.pid)], check=False
-        )  # what the session left behind, if anything
+        subprocess.run(["pkill", "-KILL", "-s", str(bash.pid)], check=False)
     assert bash.returncode == 0, said + errors
-    assert '"replayed":true' in said.replace(" ", ""), said + errors
-    last = said.strip().rsplit('{"id"', 1)[-1]
-    assert '"state":"SUCCESS"' in last, said + errors
+    return said.strip() + errors
+
+
+def test_first_workflow_runs_with_nothing_else_started(copy):
+    """A newcomer's `std.http` is done by what `serve` has started, up to the output that the README shows."""
+    assert '"output":{"said":"the answer was 200"}' in pasted(FIRST, copy).replace('": ', '":')
+
+
+def test_session_drives_the_diamond_through_a_kill(copy):
+    """The pasted session ends in SUCCESS although every process is killed in its middle."""
+    said = pasted(SESSION, copy)
+    assert '"replayed":true' in said.replace(" ", ""), said
+    assert '"state":"SUCCESS"' in said.rsplit('{"id"', 1)[-1], said
 
 
 def test_gate_runs_the_test_command():

@@ -10,8 +10,14 @@ from lazyengine.api import openapi
 from lazyengine.api.app import document, operations
 
 FILE = Path(__file__).parents[3] / "api-ref" / "openapi.yaml"
-NEVER_ANSWERED = {"settings.invalid"}
-"""Codes of errors that stop the service before it serves anybody."""
+NEVER_ANSWERED = {
+    "settings.invalid",
+    "outbound.refused",
+    "outbound.failed",
+    "outbound.too_large",
+    "worker.refused",
+}
+"""Codes of errors that stop the service before it serves anybody, or are met by those who call others."""
 
 
 def subclasses(kind):
