@@ -1,4 +1,4 @@
-"""The command line: `lazyengine serve` and `lazyengine db upgrade|current`."""
+"""The command line: `lazyengine serve`, `lazyengine dispatch` and `lazyengine db upgrade|current`."""
 
 import argparse
 import dataclasses
@@ -9,8 +9,14 @@ from importlib.metadata import version
 
 from gunicorn.app.wsgiapp import WSGIApplication
 
+from lazyengine.api.wire import assignment_writer, read_report
+from lazyengine.api.writing import encode
 from lazyengine.db.database import Database
+from lazyengine.dispatch.service import Dispatcher, dispatch
+from lazyengine.dispatch.wire import Wire
+from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
+from lazyengine.outbound import Outbound
 from lazyengine.settings import PREFIX, Settings, load
 
 SERVE_OPTIONS = {
@@ -52,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
 
+    dispatching = commands.add_parser("dispatch", help="send tasks and notifications out, and do what is due")
+    _add_common(dispatching, defaults)
+    dispatching.add_argument("--log-level", help=f"{SERVE_OPTIONS['log_level']} (default: {defaults.log_level!r})")
+    dispatching.set_defaults(run=_dispatch)
+
     db = commands.add_parser("db", help="the database schema").add_subparsers(required=True, metavar="command")
     for name, text, run in (
         ("upgrade", "create the tables, or bring them to the newest revision", _upgrade),
@@ -81,6 +92,19 @@ def _serve(options: argparse.Namespace) -> int:
     sys.argv = ["lazyengine serve", "--config", "python:lazyengine.serving", "lazyengine.wsgi:application"]
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="lazyengine serve").run()
     return 0
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    make_dispatcher(Engine(Database(settings), settings), settings)  # a wrong setting ends it here
+    dispatch(settings, make_dispatcher)
+    return 0
+
+
+def make_dispatcher(engine: Engine, settings: Settings) -> Dispatcher:
+    """Make a dispatcher that speaks of tasks as the API does."""
+    wire = Wire(assignment_writer(lambda owner, assignment: None), encode, read_report)
+    return Dispatcher(engine, settings, wire, Outbound())
 
 
 def _upgrade(options: argparse.Namespace) -> int:

@@ -433,6 +433,10 @@ class Engine(Workflows):
             self._wake(owner, execution_id, key)
         return len(alarms)
 
+    def next_due(self) -> datetime | None:
+        """Return when `fire_due` will have something to do; None where nothing waits for a time."""
+        return self.database.snapshot(lambda store: store.next_alarm())
+
     def _wake(self, owner: str, execution_id: str, key: Key) -> None:
         def work(nest: Nesting) -> None:
             run = nest.find(execution_id)

@@ -279,6 +279,21 @@ class SchemaNotReady(LazyEngineError):
     code = "database.schema_not_ready"
 
 
+# -- requests to others -----------------------------------------------------------------------------------------------
+
+
+class OutboundRefused(LazyEngineError):
+    """{where} may not be called: {reason}."""
+
+    code = "outbound.refused"
+
+
+class OutboundFailed(LazyEngineError):
+    """{where} gave no answer: {reason}."""
+
+    code = "outbound.failed"
+
+
 class SettingsInvalid(LazyEngineError):
     """{reason}"""
 

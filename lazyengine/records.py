@@ -282,6 +282,26 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """A task that a dispatcher is about to send.
+
+    :param key: of its run, or of an item of it; that of a run ends with -1
+    :param sends: how often sending this attempt has failed
+    """
+
+    owner: str
+    key: Key
+    assignment: Assignment
+    sends: int = 0
+
+    @property
+    def id(self) -> str:
+        """Names the attempt, for receivers that meet it twice."""
+        node, iteration, item = self.key
+        return f"{self.assignment.execution_id}.{node}.{iteration}.{item}.{self.assignment.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The answer to a `Start`; `created` is False where the same request had been answered before."""
 

@@ -82,7 +82,13 @@ def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: dateti
 
 
 def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignment, ...]:
-    """Read what the workers have to know of those that are still theirs; served by the primary keys.
+    rows = rows_handed_out(connection, keys)
+    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
+    return tuple(assignment_of(row) for row in rows)
+
+
+def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
+    """Read what whoever runs them has to know of those that are still theirs; served by the primary keys.
 
     Each key is a term of its own: SQLite would read the whole table for a list of row values.
     """
@@ -101,6 +107,8 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
                 _mark.action,
                 _mark.target,
                 _mark.deadline_at,
+                _mark.sends,
+                t.execution.c.owner,
                 t.execution.c.traceparent,
             )
             .select_from(t.mark)
@@ -108,11 +116,11 @@ def _assignments(connection: Connection, keys: Sequence[Any]) -> tuple[Assignmen
             .join(t.node, and_(t.node.c.graph_id == t.execution.c.graph_id, t.node.c.id == _mark.node_id))
             .where(or_(*terms), _mark.state.in_(ATTEMPTED_TASK_STATES))
         )
-    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
-    return tuple(_assignment(row) for row in rows)
+    return rows
 
 
-def _assignment(row: Any) -> Assignment:
+def assignment_of(row: Any) -> Assignment:
+    """Make of such a row what is told to whoever runs it."""
     node = node_of(row)
     return Assignment(
         execution_id=row.execution_id,

@@ -36,6 +36,7 @@ from lazyengine.db.rows import (
 )
 from lazyengine.db.statements import (
     BACKLOG,
+    CARRY_ON,
     COUNTERS,
     HEADER,
     LOCK_EXECUTION,
@@ -48,6 +49,7 @@ from lazyengine.db.statements import (
     SAVE_HEADER,
     SAVE_MARKS,
     SMALL_MARK,
+    STEER,
 )
 from lazyengine.records import Execution, Identity, RunData
 
@@ -278,6 +280,12 @@ class Store:
         )
         return [(row.owner, row.execution_id, (row.node_id, row.iteration)) for row in rows]
 
+    def next_alarm(self) -> datetime | None:
+        """Return when time comes for something next."""
+        statement = select(_mark.alarm_at).where(_mark.alarm_at.is_not(None)).order_by(_mark.alarm_at).limit(1)
+        found: datetime | None = self.connection.execute(statement).scalar()
+        return found
+
     def outcome_at(self, execution_id: str, key: Key) -> Row[Any]:
         """Return the result and the failure that a run waits with."""
         statement = select(_mark.state, _mark.result, _mark.failure).where(*named(execution_id, key))
@@ -385,6 +393,7 @@ class Store:
         rows = self.connection.execute(
             select(_execution.owner, _execution.id)
             .join(t.outbox, t.outbox.c.execution_id == _execution.id)
+            .where(t.outbox.c.kind.in_((CARRY_ON, STEER)))
             .order_by(t.outbox.c.due_at, t.outbox.c.id)
             .limit(limit)
         )
