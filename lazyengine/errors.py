@@ -255,6 +255,13 @@ class TaskStaleAttempt(LazyEngineError):
     code = "task.stale_attempt"
 
 
+class NotificationNotFound(LazyEngineError):
+    """No notification {notification_id} waits or is dead: it may have been told; GET /notifications lists them."""
+
+    status = 404
+    code = "notification.not_found"
+
+
 # -- the database -----------------------------------------------------------------------------------------------------
 
 

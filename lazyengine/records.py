@@ -9,11 +9,29 @@ from typing import Any, Generic, TypeVar
 
 from lazyengine.core.context import Context
 from lazyengine.core.graph import Key
-from lazyengine.core.state import ExecutionState, Failure, Items, Outcome, TaskState
+from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Failure, Items, Outcome, TaskState
 
 T = TypeVar("T")
 
+NOTICES: dict[str, frozenset[ExecutionState]] = {
+    "finished": FINAL_EXECUTION_STATES,
+    "failed": frozenset({ExecutionState.FAILURE}),
+    "suspended": frozenset({ExecutionState.SUSPENDED}),
+}
+"""What one may be told of, and the states that an execution then comes into."""
+
 # -- asked ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A wish to be told of what becomes of an execution.
+
+    :param on: of which of `NOTICES`
+    """
+
+    url: str
+    on: tuple[str, ...] = ("finished",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,7 @@ class Start:
     description: str = ""
     tags: tuple[str, ...] = ()
     traceparent: str | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +222,7 @@ class Identity:
     :param depth: how many executions are above it
     :param has_data: its runs have contexts
     :param flow: the TaskFlow flow that it runs, by the name that the engine knows it under
+    :param notify: who is to be told of it
     """
 
     id: str
@@ -218,6 +238,7 @@ class Identity:
     has_data: bool
     traceparent: str | None
     flow: str | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +357,41 @@ class Reported:
     scheduled: tuple[Assignment, ...] = ()
     replayed: bool = False
     cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something that somebody is to be told.
+
+    :param body: the data of the event
+    :param due_at: when it is sent next
+    :param tries: how often that has failed
+    :param error: why it failed last
+    :param is_dead: it was given up
+    """
+
+    id: int
+    execution_id: str
+    url: str
+    body: dict[str, Any]
+    created_at: datetime
+    due_at: datetime
+    tries: int
+    error: str | None
+    is_dead: bool
+
+    @property
+    def state(self) -> str:
+        return "dead" if self.is_dead else "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationQuery:
+    """Which notifications to list; `marker` is the id of the last one seen."""
+
+    is_dead: bool | None = None
+    limit: int = 100
+    marker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

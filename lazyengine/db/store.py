@@ -43,6 +43,7 @@ from lazyengine.db.statements import (
     MARKS,
     NODE_NAMED,
     NODES,
+    NOTIFY,
     REGION,
     RUNS_OF,
     SAVE_END,
@@ -137,6 +138,7 @@ class Store:
                 root_id=identity.root_id if identity.parent else None,
                 depth=identity.depth,
                 flow=identity.flow,
+                notify=[[wish.url, list(wish.on)] for wish in identity.notify] or None,
                 has_data=int(identity.has_data) or None,
                 variables=variables or None,
                 created_at=execution.created_at,
@@ -377,6 +379,11 @@ class Store:
     def note(self, execution_id: str, kind: str, now: datetime) -> None:
         """Put down in the outbox what is to be done for an execution, by its kind."""
         self.connection.execute(insert(t.outbox).values(execution_id=execution_id, kind=kind, due_at=now))
+
+    def notify(self, execution_id: str, urls: Iterable[str], body: dict[str, Any], now: datetime) -> None:
+        """Put down in the outbox that somebody is to be told something."""
+        row = {"execution_id": execution_id, "kind": NOTIFY, "due_at": now, "created_at": now, "body": body, "tries": 0}
+        self.connection.execute(insert(t.outbox), [row | {"url": url} for url in urls])
 
     def notes(self, execution_id: str, kind: str) -> list[int]:
         """Return the ids of what `note` put down."""

@@ -23,7 +23,7 @@ class Call:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._is_open = False
+        self._is_open = self._is_over = False
 
     def ring(self) -> None:
         """Wake one, or the next one."""
@@ -34,8 +34,14 @@ class Call:
     def wait(self, seconds: float) -> None:
         """Wait for a call, at most `seconds`."""
         with self._condition:
-            self._condition.wait_for(lambda: self._is_open, max(0.0, seconds))
+            self._condition.wait_for(lambda: self._is_open or self._is_over, max(0.0, seconds))
             self._is_open = False
+
+    def end(self) -> None:
+        """Let nobody wait any more."""
+        with self._condition:
+            self._is_over = True
+            self._condition.notify_all()
 
 
 class Lane(ABC):

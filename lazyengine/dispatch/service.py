@@ -12,14 +12,19 @@ import cotyledon
 from lazyengine.db.database import Database
 from lazyengine.db.sending import CLAIMER, anything_lost, take_up
 from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
+from lazyengine.dispatch.notifications import Notifier, Places
 from lazyengine.dispatch.relay import Relay
 from lazyengine.dispatch.senders import sender_of
+from lazyengine.dispatch.webhook import Signer
 from lazyengine.dispatch.wire import Wire
 from lazyengine.engine import Engine
 from lazyengine.outbound import Outbound
 from lazyengine.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+NOTIFIERS = 4
+"""Destinations that a dispatcher notifies at a time."""
 
 GRACE_SECONDS = 60
 """How long what a dispatcher holds may take to be finished, once it is asked to end."""
@@ -36,8 +41,13 @@ class Dispatcher:
         self.engine, self.settings = engine, settings
         self.stopped = threading.Event()
         self.name = f"{CLAIMER}{socket.gethostname()[:200]}:{os.getpid()}"
-        self.lanes: list[Lane] = []
-        self.calls: list[Call] = []
+        waiting = Call()
+        self.calls = [waiting]
+        places = Places()
+        self.lanes: list[Lane] = [
+            Notifier(engine, settings, Signer(settings), outbound, wire.encode, places, waiting, self.stopped)
+            for _ in range(NOTIFIERS)
+        ]
         for target in settings.targets.values():
             call = Call()
             self.calls.append(call)
@@ -89,8 +99,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Begin nothing more; `run` returns when what was begun is finished."""
         self.stopped.set()
-        for call in self.calls * max(1, len(self.lanes)):
-            call.ring()
+        for call in self.calls:
+            call.end()
         self.engine.database.bell.ring()
 
 

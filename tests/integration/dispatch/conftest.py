@@ -12,6 +12,8 @@ from tests.conftest import unavailable
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "functional" / "engine"))
 
+from dispatching import Inbox
+
 BROKERS = {"rabbitmq": "amqp://guest:guest@127.0.0.1//", "redis": "redis://127.0.0.1/0"}
 
 
@@ -43,9 +45,7 @@ def queue() -> str:
 
 
 @pytest.fixture
-def inbox(broker: str, queue: str) -> Iterator["Inbox"]:
+def inbox(broker: str, queue: str) -> Iterator[Inbox]:
     """What arrives in the queue."""
-    from dispatching import Inbox
-
     with Inbox(broker, queue) as inbox:
         yield inbox

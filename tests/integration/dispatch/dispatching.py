@@ -103,8 +103,7 @@ class Inbox:
 
     def get(self) -> Any:
         """Take a message out of the queue, if there is one."""
-        message = self.bound.get(no_ack=True)
-        return message
+        return self.bound.get(no_ack=True)
 
     def wait(self, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many messages, and return what they say."""
