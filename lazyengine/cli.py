@@ -1,10 +1,12 @@
-"""The command line: `lazyengine serve`, `lazyengine dispatch` and `lazyengine db upgrade|current`."""
+"""The command line: `lazyengine serve`, `lazyengine dispatch` and `lazyengine db upgrade|current|purge`."""
 
 import argparse
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from gunicorn.app.wsgiapp import WSGIApplication
@@ -12,12 +14,15 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from lazyengine.api.wire import assignment_writer, read_report
 from lazyengine.api.writing import encode
 from lazyengine.db.database import Database
+from lazyengine.dispatch.retention import purge
 from lazyengine.dispatch.service import Dispatcher, dispatch
 from lazyengine.dispatch.wire import Wire
 from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
 from lazyengine.outbound import Outbound
 from lazyengine.settings import PREFIX, Settings, load
+
+DURATIONS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SERVE_OPTIONS = {
     "host": "address to listen on",
@@ -71,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         command = db.add_parser(name, help=text)
         _add_common(command, defaults)
         command.set_defaults(run=run)
+    purging = db.add_parser("purge", help="delete executions some time after their end")
+    _add_common(purging, defaults)
+    purging.add_argument("--older-than", type=_duration, required=True, help="since their end, as in 30d, 12h or 90s")
+    purging.add_argument("--limit", type=int, help="how many at most, without those below them (default: all)")
+    purging.set_defaults(run=_purge)
     return parser
 
 
@@ -110,6 +120,20 @@ def make_dispatcher(engine: Engine, settings: Settings) -> Dispatcher:
 def _upgrade(options: argparse.Namespace) -> int:
     Database(_settings(options)).upgrade()
     return _current(options)
+
+
+def _purge(options: argparse.Namespace) -> int:
+    database = Database(_settings(options))
+    count = sum(purge(database, datetime.now(UTC) - options.older_than, options.limit))
+    print(f"{count} executions deleted")
+    return 0
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 30d, 12h, 15m or 90s")
+    return timedelta(**{DURATIONS[found[2]]: int(found[1])})
 
 
 def _current(options: argparse.Namespace) -> int:

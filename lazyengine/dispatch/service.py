@@ -14,6 +14,7 @@ from lazyengine.db.sending import CLAIMER, anything_lost, take_up
 from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
 from lazyengine.dispatch.notifications import Notifier, Places
 from lazyengine.dispatch.relay import Relay
+from lazyengine.dispatch.retention import Keeper
 from lazyengine.dispatch.senders import sender_of
 from lazyengine.dispatch.webhook import Signer
 from lazyengine.dispatch.wire import Wire
@@ -42,12 +43,14 @@ class Dispatcher:
         self.stopped = threading.Event()
         self.name = f"{CLAIMER}{socket.gethostname()[:200]}:{os.getpid()}"
         waiting = Call()
-        self.calls = [waiting]
+        self.calls, self.quiet = [waiting], Call()
         places = Places()
         self.lanes: list[Lane] = [
             Notifier(engine, settings, Signer(settings), outbound, wire.encode, places, waiting, self.stopped)
             for _ in range(NOTIFIERS)
         ]
+        if settings.retention_seconds > 0:
+            self.lanes.append(Keeper(engine, settings, self.quiet, self.stopped))
         for target in settings.targets.values():
             call = Call()
             self.calls.append(call)
@@ -99,7 +102,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Begin nothing more; `run` returns when what was begun is finished."""
         self.stopped.set()
-        for call in self.calls:
+        for call in (*self.calls, self.quiet):
             call.end()
         self.engine.database.bell.ring()
 
