@@ -125,6 +125,7 @@ def _upgrade(options: argparse.Namespace) -> int:
 def _purge(options: argparse.Namespace) -> int:
     database = Database(_settings(options))
     count = sum(purge(database, datetime.now(UTC) - options.older_than, options.limit))
+    database.dispose()
     print(f"{count} executions deleted")
     return 0
 

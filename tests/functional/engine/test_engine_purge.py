@@ -7,12 +7,14 @@ from driving import OWNER, PAIR, Clock, document, done, new_id, rows, started, s
 from sqlalchemy import func, select
 
 from lazyengine import errors
+from lazyengine.cli import main
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.dispatch import retention
 from lazyengine.dispatch.retention import purge
 from lazyengine.engine import Engine
 from lazyengine.records import Notify, Start
+from lazyengine.settings import Settings
 
 
 def gone(engine: Engine, id: str) -> bool:
@@ -93,3 +95,18 @@ def test_what_is_being_changed_is_passed_over(timed: Engine, database: Database,
         connection.execute(select(t.execution).where(t.execution.c.id == ids[0]).with_for_update())
         assert list(purge(database, clock.now)) == [1]
     assert [gone(timed, id) for id in ids] == [False, True]
+
+
+def test_the_command(
+    engine: Engine, database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how many went; an age that is none is refused."""
+    id = started(engine, {"a": None})
+    done(engine, id, "a")
+    where = ["--database-url", settings.database_url]
+    assert main(["db", "purge", "--older-than", "1d", *where]) == 0
+    assert main(["db", "purge", "--older-than", "0s", *where]) == 0
+    assert capsys.readouterr().out == "0 executions deleted\n1 executions deleted\n"
+    assert gone(engine, id)
+    with pytest.raises(SystemExit):
+        main(["db", "purge", "--older-than", "yesterday", *where])

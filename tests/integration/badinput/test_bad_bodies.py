@@ -10,7 +10,7 @@ DEFINITION = {"w": {"tasks": {"a": {}}}}
 STARTS = {
     "nothing": {},
     "unknown member": {"definition": DEFINITION, "definitoin": 1},
-    "planned member": {"definition": DEFINITION, "notify": []},
+    "notify without a URL": {"definition": DEFINITION, "notify": [{"on": ["finished"]}]},
     "planned param": {"definition": DEFINITION, "params": {"read_only": True}},
     "member of Python": {"definition": DEFINITION, "__class__": {}},
     "no definition": {"input": {}},
