@@ -1,24 +1,34 @@
-"""The command line: `lazyengine serve`, `dispatch`, `work` and `db upgrade|current`."""
+"""The command line: `lazyengine serve`, `dispatch`, `work` and `db upgrade|current|purge`."""
 
 import argparse
 import dataclasses
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from lazyengine import actions
+from lazyengine.api.wire import assignment_writer, read_report
+from lazyengine.api.writing import encode
 from lazyengine.auth import Authenticator
 from lazyengine.db.database import Database
-from lazyengine.dispatch.service import dispatch
+from lazyengine.dispatch.retention import purge
+from lazyengine.dispatch.service import Dispatcher, dispatch
+from lazyengine.dispatch.wire import Wire
+from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
 from lazyengine.outbound import Outbound
+from lazyengine.registry import registered_flows
 from lazyengine.settings import PREFIX, Settings, load
 from lazyengine.supervisor import Supervisor
 from lazyengine.worker import Api, Terms, Worker, work
+
+DURATIONS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SERVE_OPTIONS = {
     "host": "address to listen on",
@@ -60,9 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--api-only", action="store_const", const=True, help="without a dispatcher and a worker")
     serve.set_defaults(run=_serve)
 
-    dispatcher = commands.add_parser("dispatch", help="do what is due; any number of them may run")
-    _add_common(dispatcher, defaults)
-    dispatcher.set_defaults(run=_dispatch)
+    dispatching = commands.add_parser("dispatch", help="send tasks and notifications out, and do what is due")
+    _add_common(dispatching, defaults)
+    dispatching.add_argument("--log-level", help=f"{SERVE_OPTIONS['log_level']} (default: {defaults.log_level!r})")
+    dispatching.set_defaults(run=_dispatch)
 
     _add_work(commands.add_parser("work", help="claim tasks from an API and run their actions"))
 
@@ -74,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         command = db.add_parser(name, help=text)
         _add_common(command, defaults)
         command.set_defaults(run=run)
+    purging = db.add_parser("purge", help="delete executions some time after their end")
+    _add_common(purging, defaults)
+    purging.add_argument("--older-than", type=_duration, required=True, help="since their end, as in 30d, 12h or 90s")
+    purging.add_argument("--limit", type=int, help="how many at most, without those below them (default: all)")
+    purging.set_defaults(run=_purge)
     return parser
 
 
@@ -119,9 +135,16 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    _write_log(settings)
-    dispatch(settings)
+    make_dispatcher(settings)  # a wrong setting ends it here
+    dispatch(settings, make_dispatcher)
     return 0
+
+
+def make_dispatcher(settings: Settings) -> Dispatcher:
+    """Make a dispatcher that speaks of tasks as the API does."""
+    engine = Engine(Database(settings), settings, flows=registered_flows(settings))
+    wire = Wire(assignment_writer(lambda owner, assignment: None), encode, read_report)
+    return Dispatcher(engine, settings, wire, Outbound(settings.outbound_allow.split()))
 
 
 def _work(options: argparse.Namespace) -> int:
@@ -148,6 +171,21 @@ def _write_log(settings: Settings) -> None:
 def _upgrade(options: argparse.Namespace) -> int:
     Database(_settings(options)).upgrade()
     return _current(options)
+
+
+def _purge(options: argparse.Namespace) -> int:
+    database = Database(_settings(options))
+    count = sum(purge(database, datetime.now(UTC) - options.older_than, options.limit))
+    database.dispose()
+    print(f"{count} executions deleted")
+    return 0
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 30d, 12h, 15m or 90s")
+    return timedelta(**{DURATIONS[found[2]]: int(found[1])})
 
 
 def _current(options: argparse.Namespace) -> int:

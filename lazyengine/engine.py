@@ -23,6 +23,7 @@ from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go
 from lazyengine.db.database import Database
 from lazyengine.db.due import Due, next_due, read_alarms, read_lapsed
 from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
+from lazyengine.db.notifications import list_notifications, replay_notification
 from lazyengine.db.statements import STEER
 from lazyengine.db.store import Store
 from lazyengine.nesting import Nesting, new_execution
@@ -35,6 +36,8 @@ from lazyengine.records import (
     ExecutionStatus,
     Heartbeat,
     Identity,
+    Notification,
+    NotificationQuery,
     Page,
     Report,
     Reported,
@@ -125,6 +128,7 @@ class Engine(Workflows):
                 execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, params,
                 parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
                 flow=runnable.flow,
+                notify=start.notify,
             )  # fmt: skip
             run = nest.start(identity, graph, execution, start.digest)
             return Started(nest.close_and_read(run), run.handed_out_after(1), created=True)
@@ -369,6 +373,24 @@ class Engine(Workflows):
             let_go(store.connection, assignment.execution_id, key, assignment.attempt, now)
 
         self.database.transaction(work)
+
+    # -- notifications ------------------------------------------------------------------------------------------------
+
+    def list_notifications(self, owner: str, query: NotificationQuery) -> Page[Notification]:
+        """Return one page of what is still to be told, or was given up, the oldest first."""
+        return self.database.snapshot(lambda store: list_notifications(store.connection, owner, query))
+
+    def replay_notification(self, owner: str, id: int) -> Notification:
+        """Tell at once what was given up, or is waiting to be told again.
+
+        :raises NotificationNotFound: there is none of this id: it may have been told meanwhile
+        """
+        now = self.clock()
+        found = self.database.transaction(lambda store: replay_notification(store.connection, owner, id, now))
+        if found is None:
+            raise errors.NotificationNotFound(notification_id=id)
+        self.database.ring()
+        return found
 
     # -- what no caller asks for --------------------------------------------------------------------------------------
 

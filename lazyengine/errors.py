@@ -283,6 +283,13 @@ class TaskDeadlinePassed(LazyEngineError):
     code = "task.deadline_passed"
 
 
+class NotificationNotFound(LazyEngineError):
+    """No notification {notification_id} waits or is dead: it may have been told; GET /notifications lists them."""
+
+    status = 404
+    code = "notification.not_found"
+
+
 # -- the database -----------------------------------------------------------------------------------------------------
 
 

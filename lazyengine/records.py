@@ -11,6 +11,7 @@ from lazyengine.core.context import Context
 from lazyengine.core.graph import Key
 from lazyengine.core.state import (
     BACKWARD_TASK_STATES,
+    FINAL_EXECUTION_STATES,
     QUESTIONS,
     ExecutionState,
     Failure,
@@ -22,7 +23,25 @@ from lazyengine.core.state import (
 
 T = TypeVar("T")
 
+NOTICES: dict[str, frozenset[ExecutionState]] = {
+    "finished": FINAL_EXECUTION_STATES,
+    "failed": frozenset({ExecutionState.FAILURE}),
+    "suspended": frozenset({ExecutionState.SUSPENDED}),
+}
+"""What one may be told of, and the states that an execution then comes into."""
+
 # -- asked ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A wish to be told of what becomes of an execution.
+
+    :param on: of which of `NOTICES`
+    """
+
+    url: str
+    on: tuple[str, ...] = ("finished",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,7 @@ class Start:
     description: str = ""
     tags: tuple[str, ...] = ()
     traceparent: str | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +232,7 @@ class Identity:
     :param depth: how many executions are above it
     :param has_data: its runs have contexts
     :param flow: the TaskFlow flow that it runs, by the name that the engine knows it under
+    :param notify: who is to be told of it
     """
 
     id: str
@@ -227,6 +248,7 @@ class Identity:
     has_data: bool
     traceparent: str | None
     flow: str | None = None
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +337,26 @@ def seconds_left(deadline_at: datetime | None, now: datetime) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """A task that a dispatcher is about to send.
+
+    :param key: of its run, or of an item of it; that of a run ends with -1
+    :param sends: how often sending this attempt has failed
+    """
+
+    owner: str
+    key: Key
+    assignment: Assignment
+    sends: int = 0
+
+    @property
+    def id(self) -> str:
+        """Names the attempt, for receivers that meet it twice."""
+        node, iteration, item = self.key
+        return f"{self.assignment.execution_id}.{node}.{iteration}.{item}.{self.assignment.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The answer to a `Start`; `created` is False where the same request had been answered before."""
 
@@ -349,6 +391,41 @@ class Reported:
     scheduled: tuple[Assignment, ...] = ()
     replayed: bool = False
     cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something that somebody is to be told.
+
+    :param body: the data of the event
+    :param due_at: when it is sent next
+    :param tries: how often that has failed
+    :param error: why it failed last
+    :param is_dead: it was given up
+    """
+
+    id: int
+    execution_id: str
+    url: str
+    body: dict[str, Any]
+    created_at: datetime
+    due_at: datetime
+    tries: int
+    error: str | None
+    is_dead: bool
+
+    @property
+    def state(self) -> str:
+        return "dead" if self.is_dead else "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationQuery:
+    """Which notifications to list; `marker` is the id of the last one seen."""
+
+    is_dead: bool | None = None
+    limit: int = 100
+    marker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from lazyengine.db.due import end_lease
 from lazyengine.db.rows import mark_of, outcome_of
 from lazyengine.db.statements import CARRY_ON, STEER
 from lazyengine.db.store import Store
-from lazyengine.records import Assignment, ExecutionStatus, Identity, seconds_left
+from lazyengine.records import NOTICES, Assignment, ExecutionStatus, Identity, seconds_left
 
 READ_AHEAD = 100
 
@@ -241,6 +241,7 @@ class Resolution:
         if self.events:  # telling a join that still waits leaves none
             self.store.append_history(self.execution_id, self.events)
         self._note_work()
+        self._notify(output)
         ended = {}
         if over or self.is_running_again:
             ended["output"] = output
@@ -276,6 +277,15 @@ class Resolution:
         if steers:
             self.store.note(self.execution_id, STEER, self.now)
         self.leaves_work = steers or self.header.carries_on
+
+    def _notify(self, output: Any) -> None:
+        """Put down in the outbox who is to be told that it has come into another state."""
+        state = self.header.state
+        urls = [one.url for one in self.identity.notify if any(state in NOTICES[event] for event in one.on)]
+        if urls and state is not self.before.state:
+            told: dict[str, Any] = {"id": self.execution_id, "workflow": self.identity.workflow, "state": state.value}
+            told |= {"state_info": self.header.info, "output": output, "generation": self.header.generation}
+            self.store.notify(self.execution_id, urls, told, self.now)
 
     def _status(self, output: Any) -> ExecutionStatus:
         return ExecutionStatus(self.execution_id, self.header.state, output)

@@ -6,11 +6,12 @@ Each field of `Settings` is one key of the file and, in capitals behind `LAZYENG
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lazyengine.errors import SettingsInvalid
+from lazyengine.targets import Targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,11 @@ class Settings:
     :param expression_memory_bytes: memory that an expression may take
     :param expression_result_bytes: size of the JSON that the expressions of one value may give
     :param expression_processes: evaluators that each worker keeps ready; more are started while these are busy
+    :param targets: where the tasks of which targets are pushed to (`lazyengine.targets`); in the environment, as JSON
+    :param webhook_secrets: what pushed tasks and notifications are signed with (Standard Webhooks, `whsec_…`), the
+        newest first, separated by blanks; none sends them unsigned
+    :param notification_seconds: for how long a notification is tried before it is a dead letter
+    :param retention_seconds: how long the dispatcher keeps executions after their end; 0 keeps them for ever
     :param log_level: debug, info, warning or error
     """
 
@@ -59,6 +65,10 @@ class Settings:
     expression_memory_bytes: int = 256 * 1024 * 1024
     expression_result_bytes: int = 8 * 1024 * 1024
     expression_processes: int = 2
+    targets: Targets = field(default_factory=Targets)
+    webhook_secrets: str = ""
+    notification_seconds: float = 86_400.0
+    retention_seconds: float = 0.0
     log_level: str = "info"
 
 

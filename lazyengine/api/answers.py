@@ -233,6 +233,27 @@ class Claimed(Document):
     tasks = member([Assignment], source="entries")
 
 
+class Notification(Document):
+    """Something that somebody is to be told."""
+
+    id = member(COUNT)
+    execution_id = member(UUID)
+    url = member(WORDS, "Where it is sent.")
+    state = member(Choice({"pending": "pending", "dead": "dead"}), "A dead one was given up.")
+    event = member(JSON_OBJECT, "The data of the event.", source="body")
+    tries = member(COUNT, "How often sending it has failed.")
+    error = member(WORDS, "Why it failed last.", nullable=True)
+    created_at = member(TIME)
+    due_at = member(TIME, "When it is sent next, or was given up.")
+
+
+class NotificationList(Document):
+    """One page of notifications that were not delivered."""
+
+    notifications = member([Notification], source="entries")
+    links = member([Link], "Has a link next unless this is the last page.")
+
+
 class WorkflowInput(Document):
     """An input that a workflow declares."""
 

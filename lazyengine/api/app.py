@@ -11,6 +11,7 @@ from lazyengine.api.claims import Claims
 from lazyengine.api.executions import Executions
 from lazyengine.api.graphs import Graphs
 from lazyengine.api.middleware import App, access_log, authentication, body_limit, request_ids
+from lazyengine.api.notifications import Notifications
 from lazyengine.api.operation import Operation, operations_of
 from lazyengine.api.problems import Problems
 from lazyengine.api.request import Request
@@ -25,7 +26,7 @@ from lazyengine.settings import Settings
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-CONTROLLERS = (Executions, Graphs, Tasks, Claims, Workflows, Service)
+CONTROLLERS = (Executions, Graphs, Tasks, Claims, Workflows, Notifications, Service)
 
 
 def operations() -> list[Operation]:
@@ -52,6 +53,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
         Tasks(engine),
         Claims(engine, waiting),
         Workflows(engine),
+        Notifications(engine),
         Service(engine, document()),
     )
     root = Root(controllers)

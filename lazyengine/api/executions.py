@@ -36,7 +36,7 @@ from lazyengine.errors import (
     TaskNotFound,
     WorkflowNotFound,
 )
-from lazyengine.records import Execution, ExecutionQuery, Rerun, Rerunning, Start
+from lazyengine.records import Execution, ExecutionQuery, Notify, Rerun, Rerunning, Start
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
@@ -232,6 +232,7 @@ def start_of(request: Request, body: requests.ExecutionStart) -> Start:
         description=body.description,
         tags=tuple(body.tags),
         traceparent=request.traceparent,
+        notify=tuple(Notify(one.url, tuple(dict.fromkeys(one.on))) for one in body.notify),
     )
 
 

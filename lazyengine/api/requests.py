@@ -1,7 +1,5 @@
 """The bodies that callers send."""
 
-from typing import ClassVar
-
 from lazyengine.api.document import Document, OneOf, member, optional
 from lazyengine.api.types import (
     JSON,
@@ -10,12 +8,14 @@ from lazyengine.api.types import (
     Choice,
     Flag,
     Integer,
+    Matching,
     Name,
     Number,
     Text,
     TextOrObject,
 )
 from lazyengine.core.state import ExecutionState, TaskState
+from lazyengine.records import NOTICES
 
 MAX_LEASE_SECONDS = 86_400
 MAX_WAIT_SECONDS = 60
@@ -45,10 +45,21 @@ class ExecutionParams(Document):
     )
 
 
+class Notify(Document):
+    """Who is to be told of what becomes of an execution."""
+
+    url = member(Matching(r"https?://[^\s]{1,2000}", "an http or https URL"), "A signed CloudEvent is POSTed there.")
+    on = optional(
+        [Choice({notice: notice for notice in NOTICES})],
+        "finished: it is final; failed: it is FAILURE; suspended: it is SUSPENDED.",
+        default=("finished",),
+        max_items=len(NOTICES),
+    )
+
+
 class ExecutionStart(Document):
     """A wish to start an execution."""
 
-    _planned: ClassVar = {"notify": NOT_YET}
     _one_of = ("definition", "workflow")
 
     definition = optional(DEFINITION, "A definition to run. Without it, a stored workflow is started.")
@@ -63,6 +74,7 @@ class ExecutionStart(Document):
     id = optional(UUID, "Chosen by the caller: repeating the request with it starts nothing twice.")
     description = optional(DESCRIPTION, "For people.", default="")
     tags = optional([NAME], "To find it again.", default=(), max_items=64)
+    notify = optional([Notify], "Who is to be told of its end.", default=(), max_items=16)
 
 
 class WorkflowDefinition(Document):

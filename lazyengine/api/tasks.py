@@ -163,10 +163,9 @@ class Tasks:
         The completion callback: the tasks that become ready are scheduled in the same transaction.  The same outcome
         may be reported again.  With state RUNNING it is a heartbeat.
         """
-        if body.state is TaskState.RUNNING:
-            beat = Heartbeat(task_name, iteration, body.attempt, body.progress, body.lease_seconds, item)
-            return self._engine.heartbeat(request.owner, execution_id, beat)
-        report = Report(task_name, outcome_of(body), iteration, body.attempt, item)
+        report = report_of(task_name, body, iteration, item)
+        if isinstance(report, Heartbeat):
+            return self._engine.heartbeat(request.owner, execution_id, report)
         return self._engine.complete_task(request.owner, execution_id, report)
 
     @operation(
@@ -186,6 +185,13 @@ class Tasks:
         reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt, one.item) for one in body.tasks)
         execution, results = self._engine.complete_tasks(request.owner, execution_id, reports)
         return ReportedTasks(execution, tuple(map(entry_of, reports, results)))
+
+
+def report_of(task: str, body: Any, iteration: int | None, item: int | None) -> Report | Heartbeat:
+    """Make the engine's report of a body."""
+    if body.state is TaskState.RUNNING:
+        return Heartbeat(task, iteration, body.attempt, body.progress, body.lease_seconds, item)
+    return Report(task, outcome_of(body), iteration, body.attempt, item)
 
 
 def outcome_of(body: Any) -> Outcome:

@@ -111,7 +111,13 @@ def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: dateti
 
 
 def _assignments(connection: Connection, keys: Sequence[Any], now: datetime) -> tuple[Assignment, ...]:
-    """Read what the workers have to know of those that are still theirs; served by the primary keys.
+    rows = rows_handed_out(connection, keys)
+    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
+    return tuple(assignment_of(row, now) for row in rows)
+
+
+def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
+    """Read what whoever runs them has to know of those that are still theirs; served by the primary keys.
 
     Each key is a term of its own: SQLite would read the whole table for a list of row values.
     """
@@ -130,6 +136,8 @@ def _assignments(connection: Connection, keys: Sequence[Any], now: datetime) -> 
                 _mark.action,
                 _mark.target,
                 func.coalesce(_mark.deadline_at, _whole.c.deadline_at).label("deadline_at"),
+                _mark.sends,
+                t.execution.c.owner,
                 t.execution.c.traceparent,
                 t.execution.c.flow,
             )
@@ -139,11 +147,11 @@ def _assignments(connection: Connection, keys: Sequence[Any], now: datetime) -> 
             .join(_whole, and_(*map(operator.eq, RUN, (*_whole.primary_key,)[:3]), _whole.c.item == WHOLE))
             .where(or_(*terms), _mark.state.in_(ATTEMPTED_TASK_STATES))
         )
-    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
-    return tuple(_assignment(row, now) for row in rows)
+    return rows
 
 
-def _assignment(row: Any, now: datetime) -> Assignment:
+def assignment_of(row: Any, now: datetime) -> Assignment:
+    """Make of such a row what is told to whoever runs it."""
     node = node_of(row)
     return Assignment(
         execution_id=row.execution_id,

@@ -40,7 +40,7 @@ from lazyengine.core.state import (
     Strategy,
     TaskState,
 )
-from lazyengine.records import Execution, Identity, Parent, RunData, RunSummary, Task
+from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
 GRAPH = {field.name for field in fields(Graph)}
@@ -173,6 +173,7 @@ def identity_of(row: Row[Any]) -> Identity:
         has_data=bool(row.has_data),
         traceparent=row.traceparent,
         flow=row.flow,
+        notify=tuple(Notify(url, tuple(on)) for url, on in row.notify or ()),
     )
 
 

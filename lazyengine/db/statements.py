@@ -43,6 +43,10 @@ CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
 STEER = "steer"
 """Kind of an outbox row: the executions that do the work of its tasks are to follow the execution's state."""
+NOTIFY = "notify"
+"""Kind of an outbox row: its body is to be sent to its url."""
+DEAD_LETTER = "dead_letter"
+"""Kind of an outbox row: a notification that was given up; nothing is to be done."""
 
 _execution = t.execution.c
 _mark = t.mark.c
@@ -96,7 +100,14 @@ _guarded = update(t.execution).where(
 SAVE_HEADER = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at")})
 SAVE_END = _guarded.values({name: bindparam(name) for name in (*HEADER, "updated_at", "output", "finished_at")})
 KEPT = {"execution_id", "node_id", "iteration", "item", "created_at"}  # never change once written
-LEASE = ("claimed_by", "claim_key", "lease_expires_at", "progress")  # the claim's, not the decision's
+LEASE = (
+    "claimed_by",
+    "claim_key",
+    "lease_expires_at",
+    "progress",
+    "sends",
+    "resend_at",
+)  # the claim's, not the decision's
 
 
 def _save_marks(dialect: str) -> Insert:

@@ -36,18 +36,21 @@ from lazyengine.db.rows import (
 )
 from lazyengine.db.statements import (
     BACKLOG,
+    CARRY_ON,
     COUNTERS,
     HEADER,
     LOCK_EXECUTION,
     MARKS,
     NODE_NAMED,
     NODES,
+    NOTIFY,
     REGION,
     RUNS_OF,
     SAVE_END,
     SAVE_HEADER,
     SAVE_MARKS,
     SMALL_MARK,
+    STEER,
 )
 from lazyengine.records import Execution, Identity, RunData
 
@@ -135,6 +138,7 @@ class Store:
                 root_id=identity.root_id if identity.parent else None,
                 depth=identity.depth,
                 flow=identity.flow,
+                notify=[[wish.url, list(wish.on)] for wish in identity.notify] or None,
                 has_data=int(identity.has_data) or None,
                 variables=variables or None,
                 created_at=execution.created_at,
@@ -349,6 +353,11 @@ class Store:
         """Put down in the outbox what is to be done for an execution, by its kind."""
         self.connection.execute(insert(t.outbox).values(execution_id=execution_id, kind=kind, due_at=now))
 
+    def notify(self, execution_id: str, urls: Iterable[str], body: dict[str, Any], now: datetime) -> None:
+        """Put down in the outbox that somebody is to be told something."""
+        row = {"execution_id": execution_id, "kind": NOTIFY, "due_at": now, "created_at": now, "body": body, "tries": 0}
+        self.connection.execute(insert(t.outbox), [row | {"url": url} for url in urls])
+
     def notes(self, execution_id: str, kind: str) -> list[int]:
         """Return the ids of what `note` put down."""
         where = (t.outbox.c.execution_id == execution_id, t.outbox.c.kind == kind)
@@ -364,6 +373,7 @@ class Store:
         rows = self.connection.execute(
             select(_execution.owner, _execution.id)
             .join(t.outbox, t.outbox.c.execution_id == _execution.id)
+            .where(t.outbox.c.kind.in_((CARRY_ON, STEER)))
             .order_by(t.outbox.c.due_at, t.outbox.c.id)
             .limit(limit)
         )

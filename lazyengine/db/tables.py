@@ -138,12 +138,14 @@ execution = Table(
     Column("variables", Json),
     Column("final_context", Json),
     Column("traceparent", String(55)),
+    Column("notify", Json),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Index(None, "owner", "created_at", "id"),
     Index(None, "owner", "state", "created_at", "id"),
     Index(None, "parent_id", "state"),
+    Index(None, "finished_at"),
     **MYSQL,
 )
 
@@ -211,6 +213,9 @@ mark = Table(
     Column("claim_key", Name),
     Column("lease_expires_at", UtcDateTime),
     Column("progress", Float),
+    # And this to the dispatcher: how often sending this attempt failed, and when one that has begun counts as lost.
+    Column("sends", Integer),
+    Column("resend_at", UtcDateTime),
     **MYSQL,
 )
 # Small on PostgreSQL and SQLite however many tasks have ended: only what is on offer, claimed or in the backlog counts.
@@ -218,6 +223,7 @@ for columns, condition in (
     ((mark.c.target, mark.c.offered_at), mark.c.offered_at.is_not(None)),
     ((mark.c.alarm_at,), mark.c.alarm_at.is_not(None)),
     ((mark.c.lease_expires_at,), mark.c.lease_expires_at.is_not(None)),
+    ((mark.c.resend_at,), mark.c.resend_at.is_not(None)),
     ((mark.c.claim_key,), mark.c.claim_key.is_not(None)),
     ((mark.c.execution_id, mark.c.place), mark.c.place.is_not(None)),
 ):
@@ -259,6 +265,13 @@ outbox = Table(
     Column("id", Id, primary_key=True),
     Column("execution_id", ForeignKey("execution.id"), nullable=False, index=True),
     Column("kind", String(16), nullable=False),
-    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("due_at", UtcDateTime, nullable=False),
+    # Of a notification: what to send, where, since when and how often that failed, and why.
+    Column("body", Json),
+    Column("url", Text),
+    Column("tries", Integer),
+    Column("error", Text),
+    Column("created_at", UtcDateTime),
+    Index(None, "kind", "due_at"),
     **MYSQL,
 )

@@ -10,7 +10,7 @@ DEFINITION = {"w": {"tasks": {"a": {}}}}
 STARTS = {
     "nothing": {},
     "unknown member": {"definition": DEFINITION, "definitoin": 1},
-    "planned member": {"definition": DEFINITION, "notify": []},
+    "notify without a URL": {"definition": DEFINITION, "notify": [{"on": ["finished"]}]},
     "start in the past": {"definition": DEFINITION, "params": {"start_after_seconds": -1}},
     "member of Python": {"definition": DEFINITION, "__class__": {}},
     "no definition": {"input": {}},

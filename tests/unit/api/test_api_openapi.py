@@ -82,6 +82,7 @@ def test_answers_require_all_members_but_those_of_lists():
         "ExecutionStart",
         "ExecutionParams",
         "ExecutionChange",
+        "Notify",
         "ReportedFailure",
         "TaskReports",
         "TaskRerun",

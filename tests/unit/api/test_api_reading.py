@@ -85,7 +85,7 @@ BAD_STARTS = [
     ({"definition": "x", "tags": ["a\0b"]}, "'/tags/0' has to be a string"),
     ({"definition": "x", "Tags": []}, "'/Tags' is unknown; allowed are definition, workflow, namespace, input"),
     ({"definition": "x", "a/~b": 1}, "'/a~1~0b' is unknown"),
-    ({"definition": "x", "notify": []}, "'/notify' is not supported yet"),
+    ({"definition": "x", "notify": [{}]}, "'/notify/0' has to have the member 'url'"),
     ({"definition": "x", "params": {"read_only": 1}}, "'/params/read_only' has to be true or false"),
     ({"definition": "x", "params": {"start_after_seconds": -1}}, "'/params/start_after_seconds' has to be a number"),
     ({"definition": "x", "params": {"start_after_seconds": "1"}}, "'/params/start_after_seconds' has to be a number"),

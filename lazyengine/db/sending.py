@@ -1,0 +1,153 @@
+"""Statements of a dispatcher: what is on offer to a target is taken, sent, and given away or put on offer again.
+
+What a dispatcher has taken is `claimed_by` it until `resend_at`, which is no lease: when it has died, the same attempt
+is on offer again then (`take_up`).  So an attempt is sent twice only after a death.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, exists, null, or_, select, update
+
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState
+from lazyengine.db import tables as t
+from lazyengine.db.claims import KEY, MOST_TERMS, assignment_of, rows_handed_out
+from lazyengine.records import Errand
+
+_mark = t.mark.c
+CLAIMER = "dispatch:"
+"""How `claimed_by` begins while a dispatcher holds a task."""
+
+OTHERS = 32
+"""Offers that are looked at on MariaDB beyond those that are wanted: other dispatchers may be taking the first ones."""
+
+_named = [column == bindparam("of_" + column.name) for column in KEY]
+_taken = and_(*_named, _mark.attempt == bindparam("of_attempt"), _mark.claimed_by == bindparam("of_dispatcher"))
+_may_run = and_(
+    _mark.state.in_(ATTEMPTED_TASK_STATES),
+    exists().where(t.execution.c.id == _mark.execution_id, t.execution.c.state != ExecutionState.CANCELLED.value),
+)
+TAKE = (
+    update(t.mark)
+    .where(*_named)
+    .values(
+        offered_at=None,
+        claimed_by=bindparam("dispatcher"),
+        claim_key=None,
+        lease_expires_at=None,
+        resend_at=bindparam("until"),
+    )
+)
+GIVE = (
+    update(t.mark)
+    .where(_taken)
+    .values(claimed_by=bindparam("holder"), lease_expires_at=bindparam("until"), resend_at=None, sends=None)
+)
+PUT_BACK = (
+    update(t.mark)
+    .where(_taken)
+    .values(
+        claimed_by=None,
+        lease_expires_at=None,
+        resend_at=None,
+        sends=bindparam("failed"),
+        offered_at=case((_may_run, bindparam("again", type_=_mark.offered_at.type)), else_=null()),
+    )
+)
+
+
+def next_offer(connection: Connection, target: str) -> datetime | None:
+    """Tell when something is on offer to a target, or was first; served by the index (target, offered_at)."""
+    statement = select(_mark.offered_at).where(_mark.target == target, _mark.offered_at.is_not(None))
+    found: datetime | None = connection.execute(statement.order_by(_mark.offered_at).limit(1)).scalar()
+    return found
+
+
+def take(
+    connection: Connection, target: str, dispatcher: str, limit: int, now: datetime, until: datetime
+) -> tuple[Errand, ...]:
+    """Take up to `limit` tasks that have been on offer to a target longest, whoever owns them, until `until`."""
+    keys = _on_offer(connection, target, limit, now)
+    if not keys:
+        return ()
+    took = {"dispatcher": dispatcher, "until": until}
+    connection.execute(TAKE, [_of(key) | took for key in keys])
+    rows = rows_handed_out(connection, keys)
+    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
+    return tuple(
+        Errand(row.owner, (row.node_id, row.iteration, row.item), assignment_of(row, now), row.sends or 0)
+        for row in rows
+    )
+
+
+def _on_offer(connection: Connection, target: str, limit: int, now: datetime) -> Sequence[Any]:
+    """Lock them; those that others hold at this moment are passed over.
+
+    MariaDB locks all that it sorts, so there they are looked up first and locked by their keys.
+    """
+    oldest = select(*KEY).where(_mark.target == target, _mark.offered_at <= now).order_by(_mark.offered_at)
+    if connection.dialect.name != "mysql":
+        return connection.execute(oldest.limit(limit).with_for_update(skip_locked=True)).all()
+    locked: list[Any] = []
+    found = connection.execute(oldest.limit(limit + OTHERS)).all()
+    while found and len(locked) < limit:
+        some, found = found[:MOST_TERMS], found[MOST_TERMS:]
+        some, found = some[: limit - len(locked)], [*some[limit - len(locked) :], *found]
+        terms = or_(*(and_(*map(operator.eq, KEY, key)) for key in some))
+        statement = select(*KEY).where(terms, _mark.offered_at <= now).with_for_update(skip_locked=True)
+        locked += connection.execute(statement).all()
+    return locked
+
+
+def give(
+    connection: Connection, errands: Iterable[Errand], dispatcher: str, holder: str | None, until: datetime | None
+) -> None:
+    """Note that tasks were sent: `holder` has them until `until`; None is nobody in particular, without an end."""
+    rows = [_of_errand(errand, dispatcher) | {"holder": holder, "until": until} for errand in errands]
+    if rows:
+        connection.execute(GIVE, rows)
+
+
+def put_back(connection: Connection, errands: Iterable[tuple[Errand, datetime, int]], dispatcher: str) -> None:
+    """Put tasks on offer again, each from a time on and with how often sending it has failed."""
+    rows = [
+        _of_errand(errand, dispatcher) | {"again": again, "failed": failed or None} for errand, again, failed in errands
+    ]
+    if rows:
+        connection.execute(PUT_BACK, rows)
+
+
+def anything_lost(connection: Connection, now: datetime) -> bool:
+    """Look whether `take_up` would find anything, without locking."""
+    return connection.execute(select(_mark.node_id).where(_mark.resend_at <= now).limit(1)).first() is not None
+
+
+def take_up(connection: Connection, now: datetime) -> int:
+    """Put on offer again what dispatchers that died had taken, as the same attempt; return how much that was.
+
+    Served by the index (resend_at), which holds only what is being sent.
+    """
+    is_sent = _mark.claimed_by.like(CLAIMER + "%")
+    return connection.execute(
+        update(t.mark)
+        .where(_mark.resend_at <= now)
+        .ordered_values(  # MySQL assigns from left to right
+            (_mark.offered_at, case((and_(is_sent, _may_run), now), else_=_mark.offered_at)),
+            (_mark.lease_expires_at, case((is_sent, null()), else_=_mark.lease_expires_at)),
+            (_mark.resend_at, null()),
+            (_mark.claimed_by, case((is_sent, null()), else_=_mark.claimed_by)),
+        )
+    ).rowcount
+
+
+def _of(key: Any) -> dict[str, Any]:
+    return {f"of_{name}": value for name, value in key._mapping.items()}
+
+
+def _of_errand(errand: Errand, dispatcher: str) -> dict[str, Any]:
+    key = (errand.assignment.execution_id, *errand.key)
+    names = dict(zip((column.name for column in KEY), key, strict=True))
+    guard = {"of_attempt": errand.assignment.attempt, "of_dispatcher": dispatcher}
+    return {f"of_{name}": value for name, value in names.items()} | guard
