@@ -16,7 +16,7 @@ SMALL_TABLES = {"Seq Scan on graph", "ALL on graph", "index on graph", "Seq Scan
 
 @pytest.mark.parametrize("tasks", [1, 50])
 def test_the_end_of_a_lease(database_url: str, tasks: int) -> None:
-    """Two looks, one for alarms and one for leases; then the header, the lease, the node and its marks, and the save."""
+    """Two looks, for alarms and for leases; then the header, the lease, the node and its marks, and the save."""
     database = emptied(Database(Settings(database_url=database_url)))
     add_neighbours(database, NEIGHBOURS, TASKS_EACH, target="others", state="RUNNING", attempt=1, offered_at=LONG_AGO)
     clock = Clock()
