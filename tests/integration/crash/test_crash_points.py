@@ -19,7 +19,7 @@ from lazyengine.core.state import ExecutionState
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
-from lazyengine.records import Claim, Report, Rerun
+from lazyengine.records import Assignment, Report, Rerun
 from lazyengine.settings import Settings
 
 NOOP = {"action": "std.noop"}
@@ -89,8 +89,8 @@ def tomorrow(engine: Engine, id: str) -> None:
 
 
 def hold_for_a_minute(engine: Engine, id: str) -> None:
-    """Give what this execution has on offer to a worker."""
-    engine.claim_tasks(OWNER, Claim("w1", (id,), limit=10))
+    """Give a task of this execution to a worker."""
+    assert engine.hold_task(OWNER, Assignment(id, "a", 1, 1, None, "default", {}), "w1", 60)
 
 
 def then(*actions: Callable[[Engine, str], Any]) -> Callable[[Engine, str], Any]:
@@ -107,6 +107,7 @@ LOOP = of({
     "s": NOOP | {"on-success": ["x", "y"]}, "x": {"on-success": "j"}, "y": {"on-success": "j"},
     "j": {"join": "all", "action": "std.noop", "on-success": ["x", "y"]},
 })  # fmt: skip
+ONE: dict[str, Any] = {"a": {"on-success": "b"}, "b": None}
 TRIALS = {
     "start": Trial(nothing, begin, "RUNNING"),
     "complete": Trial(begin, complete("a"), "RUNNING"),
@@ -114,25 +115,10 @@ TRIALS = {
     "complete, pure actions follow": Trial(begin, complete("x"), "RUNNING"),
     "complete the last task": Trial(then(begin, complete("a", "b", "c", "x", "z")), complete("d"), "SUCCESS"),
     "complete a batch": Trial(begin, complete("a", "x", "b"), "RUNNING"),
-    "leases run out": Trial(
-        then(lambda engine, id: begin(engine, id, {"a": {"target": id}, "b": {"target": id}}), hold_for_a_minute),
-        tomorrow,
-        "RUNNING",
-    ),
-    "a lease runs out while suspending": Trial(
-        then(lambda engine, id: begin(engine, id, {"a": {"target": id}}), hold_for_a_minute, SUSPEND),
-        tomorrow,
-        "SUSPENDED",
-    ),
+    "a lease runs out": Trial(then(of(ONE), hold_for_a_minute), tomorrow, "RUNNING"),
+    "a lease runs out while suspending": Trial(then(of(ONE), hold_for_a_minute, SUSPEND), tomorrow, "SUSPENDED"),
     "a lease runs out that must not": Trial(
-        then(
-            lambda engine, id: begin(
-                engine, id, {"a": {"target": id, "safe-rerun": False, "on-error": "b"}, "b": None}
-            ),
-            hold_for_a_minute,
-        ),
-        tomorrow,
-        "RUNNING",
+        then(of(ONE | {"a": {"safe-rerun": False, "on-error": "b"}}), hold_for_a_minute), tomorrow, "RUNNING"
     ),
     "suspend": Trial(begin, SUSPEND, "SUSPENDING"),
     "complete while suspending": Trial(then(begin, complete("x", "z"), SUSPEND), complete("a"), "SUSPENDED"),

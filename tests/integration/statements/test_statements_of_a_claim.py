@@ -47,7 +47,9 @@ def test_a_claim_reads_only_what_it_takes(crowded: Engine, claim: Claim, most: i
     with observed(crowded.database) as statements:
         got = crowded.claim_tasks(OWNER, claim)
     assert len(got) == (0 if claim.targets == ("nobody's",) else claim.limit)
-    assert len(statements) <= most
+    locks = crowded.database.dialect != "sqlite" and claim.key is not None and claim.targets == ("mine",)
+    looks_first = crowded.database.dialect == "mysql"  # so that it locks only what it takes
+    assert len(statements) <= most + locks + looks_first
     reads = {one.sql: found for one in statements if (found := set(_reads(crowded.database, one)))}
     assert reads == {}
 
