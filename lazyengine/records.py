@@ -248,6 +248,7 @@ class Task:
     result: Any = None
     failure: Failure | None = None
     published: dict[str, Any] = field(default_factory=dict)
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,28 @@ class Assignment:
     traceparent: str | None = None
     lease_expires_at: datetime | None = None
     reverts: bool = False
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """A row of the history: the execution, or a run of a task, reached a state, or was reported in it too late.
+
+    :param kind: execution, task or late_result
+    :param task: None where the execution itself is meant
+    :param late: the answer that came too late
+    """
+
+    number: int
+    at: datetime
+    kind: str
+    state: str
+    task: str | None = None
+    iteration: int | None = None
+    item: int | None = None
+    attempt: int | None = None
+    info: str | None = None
+    late: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ class Settings:
     :param threads: threads in each worker process
     :param auth_tokens: "owner:token" pairs, separated by blanks; none turns authentication off
     :param allow_unauthenticated: listen on a non-loopback address without tokens
+    :param public_url: where callers reach the service, as callback URLs say it; empty is http:// with host and port
+    :param signing_keys: keys for callback URLs, separated by blanks: the first signs, all are good for reading; none
+        uses one that is made once and kept in the database
+    :param callback_seconds: how long a callback URL holds, at least
     :param default_action: action of a task that names none; empty leaves it to be completed from outside
     :param max_body_bytes: a larger request body is refused
     :param max_tasks: a workflow with more tasks is refused
@@ -43,6 +47,9 @@ class Settings:
     threads: int = 8
     auth_tokens: str = ""
     allow_unauthenticated: bool = False
+    public_url: str = ""
+    signing_keys: str = ""
+    callback_seconds: float = 30 * 86_400.0
     default_action: str = ""
     max_body_bytes: int = 8 * 1024 * 1024
     max_tasks: int = 100_000

@@ -1,6 +1,6 @@
 """Tasks: look at them, and report how they went."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wsme.types import Unset
@@ -11,6 +11,7 @@ from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, lis
 from lazyengine.api.operation import Parameter, Segment, operation
 from lazyengine.api.request import Request
 from lazyengine.api.types import Integer, Matching, Name
+from lazyengine.callbacks import Callbacks
 from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.errors import (
     ExecutionFinished,
@@ -50,6 +51,16 @@ TASK_NAME = Segment(
 )
 ITERATION = Parameter("iteration", Integer(1), "Which run of the task, from 1; the newest if left out.")
 ITEM = Parameter("item", Integer(0), "Which item of a with-items task, from 0.")
+REPORT_ERRORS = (
+    ExecutionNotFound,
+    TaskNotFound,
+    ExecutionFinished,
+    TaskAlreadyCompleted,
+    TaskHasItems,
+    TaskRunsWorkflow,
+    TaskNotRunning,
+    TaskStaleAttempt,
+)
 LIST_PARAMETERS = (
     Parameter("state", answers.TASK_STATE, "Those in one of these states.", repeated=True),
     LIMIT,
@@ -81,8 +92,9 @@ class ReportedTasks:
 class Tasks:
     """The controller of tasks."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: "Engine", callbacks: Callbacks) -> None:
         self._engine = engine
+        self._callbacks = callbacks
 
     @operation(
         "GET",
@@ -106,7 +118,8 @@ class Tasks:
         """
         query = TaskQuery(tuple(dict.fromkeys(state)), min(limit, MAX_LIMIT), marker)
         page = self._engine.list_tasks(request.owner, execution_id, query)
-        return listing(request, page, lambda task: f"{task.node}.{task.iteration}")
+        shown = replace(page, items=tuple(self._callbacks.show(request.owner, task) for task in page.items))
+        return listing(request, shown, lambda task: f"{task.node}.{task.iteration}")
 
     @operation(
         "GET",
@@ -125,7 +138,8 @@ class Tasks:
         item: int | None = None,
     ) -> Task:
         """Look at a task, or at one item of it."""
-        return self._engine.get_task(request.owner, execution_id, task_name, iteration, item)
+        task = self._engine.get_task(request.owner, execution_id, task_name, iteration, item)
+        return self._callbacks.show(request.owner, task)
 
     @operation(
         "PUT",
@@ -134,17 +148,7 @@ class Tasks:
         segments=(EXECUTION_ID, TASK_NAME),
         parameters=(ITERATION, ITEM),
         body=requests.TASK_REPORT,
-        errors=(
-            ExecutionNotFound,
-            TaskNotFound,
-            ExecutionFinished,
-            TaskAlreadyCompleted,
-            TaskHasItems,
-            TaskRunsWorkflow,
-            TaskNotRunning,
-            TaskStaleAttempt,
-            *DATABASE,
-        ),
+        errors=(*REPORT_ERRORS, *DATABASE),
     )
     def complete_task(
         self,
@@ -160,11 +164,8 @@ class Tasks:
         The completion callback: the tasks that become ready are scheduled in the same transaction.  The same outcome
         may be reported again.  With state RUNNING it is a heartbeat.
         """
-        if body.state is TaskState.RUNNING:
-            beat = Heartbeat(task_name, iteration, body.attempt, body.progress, body.lease_seconds, item)
-            return self._engine.heartbeat(request.owner, execution_id, beat)
-        report = Report(task_name, outcome_of(body), iteration, body.attempt, item)
-        return self._engine.complete_task(request.owner, execution_id, report)
+        answer = report_of(self._engine, request.owner, execution_id, task_name, body, iteration, item)
+        return self._callbacks.answer(request.owner, answer)
 
     @operation(
         "PUT",
@@ -182,7 +183,20 @@ class Tasks:
         """
         reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt, one.item) for one in body.tasks)
         execution, results = self._engine.complete_tasks(request.owner, execution_id, reports)
-        return ReportedTasks(execution, tuple(map(entry_of, reports, results)))
+        told = (
+            one if isinstance(one, LazyEngineError) else self._callbacks.answer(request.owner, one) for one in results
+        )
+        return ReportedTasks(execution, tuple(map(entry_of, reports, told)))
+
+
+def report_of(
+    engine: "Engine", owner: str, execution_id: str, task: str, body: Any, iteration: int | None, item: int | None
+) -> Reported:
+    """Let the engine take in a report on a task, or a heartbeat.  Raises as `Engine.complete_task` does."""
+    if body.state is TaskState.RUNNING:
+        beat = Heartbeat(task, iteration, body.attempt, body.progress, body.lease_seconds, item)
+        return engine.heartbeat(owner, execution_id, beat)
+    return engine.complete_task(owner, execution_id, Report(task, outcome_of(body), iteration, body.attempt, item))
 
 
 def outcome_of(body: Any) -> Outcome:

@@ -52,7 +52,7 @@ def anything_to_claim(connection: Connection, owner: str, claim: Claim) -> bool:
     """Look whether a claim would get anything, without locking: workers that wait ask this most of the time."""
     if claim.key is not None and _taken_before(connection, owner, claim):
         return True
-    return connection.execute(_offers(owner, claim).limit(1)).first() is not None
+    return connection.execute(offers(owner, claim).limit(1)).first() is not None
 
 
 def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]:
@@ -60,11 +60,11 @@ def _on_offer(connection: Connection, owner: str, claim: Claim) -> Sequence[Any]
 
     So claims do not wait for each other; SQLite has one writer at a time and needs none of it.
     """
-    statement = _offers(owner, claim).order_by(_mark.offered_at).limit(claim.limit)
+    statement = offers(owner, claim).order_by(_mark.offered_at).limit(claim.limit)
     return connection.execute(statement.with_for_update(skip_locked=True)).all()
 
 
-def _offers(owner: str, claim: Claim) -> Select[Any]:
+def offers(owner: str, claim: Claim) -> Select[Any]:
     """Served by the index (target, offered_at), which holds only what is on offer."""
     statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at.is_not(None), _owned_by(owner))
     return statement if claim.actions is None else statement.where(_mark.action.in_(claim.actions))
