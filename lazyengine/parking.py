@@ -119,11 +119,17 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         self.running.discard(stay)
         if not fs.cancelled() and isinstance(fs.exception(), Parked):
             self.park(conn, stay)
-        else:
-            if stay is not None:
-                stay.leave()
-                conn.stay = None
+        elif stay is None or stay.request is None:
+            conn.stay = None
             super().finish_request(conn, fs)
+        else:
+            stay.leave()
+            conn.stay = None
+            if fs.cancelled() or fs.exception() or fs.result():
+                super().finish_request(conn, fs)
+            else:  # nothing of it is left to be read, so there is no need to linger, which would hold up everybody
+                self.nr_conns -= 1
+                conn.close()
         self.run_called()
 
     def park(self, conn: Any, stay: Stay) -> None:

@@ -86,7 +86,8 @@ class Operation:
         if request.query:
             arguments |= read_query(request.query, self.parameters)
         if self.negotiated and "format" not in arguments:
-            arguments |= {"format": name for name, type_ in self.texts.items() if request.asks_for(type_)}
+            asked = [name for name, media_type in self.texts.items() if request.asks_for(media_type)]
+            arguments |= {"format": asked[0]} if asked else {}
         media_type = self.texts.get(arguments.get("format", ""), JSON)
         request.check_accept(media_type)
         if self.body is None:
