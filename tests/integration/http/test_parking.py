@@ -60,7 +60,7 @@ def test_1000_clients_wait_in_claim_and_the_others_are_served(serve, database_ur
     with Client(service.port) as client:
         client.start({"a": {"target": "other"}})  # answered once all before it wait
         times = []
-        for number in range(100):
+        for _ in range(100):
             began = time.monotonic()
             execution = client.start({"a": {"target": "other"}})
             times.append(time.monotonic() - began)
@@ -168,3 +168,39 @@ def test_a_service_that_stops_answers_all_who_wait(serve):
     assert time.monotonic() - began < 10
     crowd.close()
     assert service.process.wait(20) == 0
+
+
+def test_200_streams_on_two_threads_tell_everything_and_end(serve):
+    """What happens is told as it happens; the connections are good for another request afterwards."""
+    service = serve("--threads", "2")
+    with Client(service.port) as client:
+        execution = client.start({"a": {"on-success": "b"}, "b": {}})
+        head = f"GET /executions/{execution}/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+        streams = [socket.create_connection(("127.0.0.1", service.port), timeout=30) for _ in range(200)]
+        for one in streams:
+            one.sendall(head.encode())
+        responses = [http.client.HTTPResponse(one) for one in streams]
+        for response in responses:
+            response.begin()
+            assert response.status == 200
+            assert read_events(response, 2) == [1, 2]
+        began = time.monotonic()
+        client.get(execution)
+        assert time.monotonic() - began < 1
+        client.complete(execution, "a")
+        assert [read_events(response, 2) for response in responses] == [[3, 4]] * 200
+        client.complete(execution, "b")
+        assert [read_events(response, 99) for response in responses] == [[5, 6]] * 200
+        streams[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b'{"status":"ok"}' in b"".join(iter(lambda: streams[0].recv(65536), b""))
+    for one in streams:
+        one.close()
+
+
+def read_events(response: http.client.HTTPResponse, most: int) -> list[int]:
+    """Read the numbers of the next events of a stream: so many, or all until its end."""
+    numbers = []
+    while len(numbers) < most and (line := response.readline()):
+        if line.startswith(b"id: "):
+            numbers.append(int(line[4:]))
+    return numbers
