@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES
 from lazyengine.errors import CallbackExpired, CallbackInvalid
@@ -69,6 +70,9 @@ class Callbacks:
         """
         try:
             capability = Capability(*self._signer().loads(token))
+            signature = token.rpartition(".")[2]
+            if base64_encode(base64_decode(signature)).decode() != signature:  # bits that base64 passes over
+                raise CallbackInvalid()
         except (BadData, TypeError):
             raise CallbackInvalid() from None
         if self._clock() > capability.expires_at:

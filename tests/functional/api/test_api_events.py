@@ -51,7 +51,9 @@ def test_the_history_page_by_page(api, start):
 def test_answers_that_came_too_late_are_told_of(api, start):
     id_ = start(WIDE)
     api.put_json(f"/executions/{id_}", {"state": "CANCELLED"})
-    api.put_json(f"/executions/{id_}/tasks/a", {"state": "FAILURE", "failure": {"message": "oh"}}, status=409)
+    api.put_json(
+        f"/executions/{id_}/tasks/a", {"state": "FAILURE", "failure": {"type": "t", "message": "oh"}}, status=409
+    )
     last = api.get(f"/executions/{id_}/events").json["events"][-1]
     assert (last["kind"], last["task"], last["late"]["state"]) == ("late_result", "a", "FAILURE")
     assert last["late"]["failure"]["message"] == "oh"
