@@ -8,7 +8,7 @@ from lazyengine.api.executions import DATABASE
 from lazyengine.api.operation import Segment, operation
 from lazyengine.api.request import Request
 from lazyengine.api.tasks import REPORT_ERRORS, report_of
-from lazyengine.api.types import Text
+from lazyengine.api.types import Matching
 from lazyengine.callbacks import Callbacks
 from lazyengine.errors import CallbackExpired, CallbackInvalid, RequestInvalid
 from lazyengine.records import Reported
@@ -16,7 +16,12 @@ from lazyengine.records import Reported
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-TOKEN = Segment("token", Text(4096), "The end of a callback_url.", absent=lambda texts: CallbackInvalid())
+TOKEN = Segment(
+    "token",
+    Matching(r"[A-Za-z0-9_.-]{1,2048}", "the end of a callback_url"),
+    "The end of a callback_url.",
+    absent=lambda texts: CallbackInvalid(),
+)
 
 
 class CallbackReports:
