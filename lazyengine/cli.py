@@ -16,6 +16,7 @@ from lazyengine import actions
 from lazyengine.api.wire import assignment_writer, read_report
 from lazyengine.api.writing import encode
 from lazyengine.auth import Authenticator
+from lazyengine.callbacks import Callbacks
 from lazyengine.db.database import Database
 from lazyengine.dispatch.retention import purge
 from lazyengine.dispatch.service import Dispatcher, dispatch
@@ -143,7 +144,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def make_dispatcher(settings: Settings) -> Dispatcher:
     """Make a dispatcher that speaks of tasks as the API does."""
     engine = Engine(Database(settings), settings, flows=registered_flows(settings))
-    wire = Wire(assignment_writer(lambda owner, assignment: None), encode, read_report)
+    wire = Wire(assignment_writer(Callbacks(settings, engine.signing_keys).url), encode, read_report)
     return Dispatcher(engine, settings, wire, Outbound(settings.outbound_allow.split()))
 
 

@@ -52,6 +52,7 @@ from lazyengine.reports import beat, report_outcome
 from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
+from lazyengine.watching import Watching
 from lazyengine.workflows import FlowSource, Runnable, Workflows, add_graphs
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ WISHES: dict[ExecutionState, tuple[ExecutionEvent, frozenset[ExecutionState]]] =
 }
 
 
-class Engine(Workflows):
+class Engine(Workflows, Watching):
     """The workflow engine over one database.  It has no state of its own: any number may serve the same database.
 
     Every verb raises `DatabaseBusy` or `DatabaseUnavailable` when the database does not let it through.

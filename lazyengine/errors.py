@@ -43,6 +43,20 @@ class AuthenticationRequired(LazyEngineError):
     code = "authentication.required"
 
 
+class CallbackInvalid(LazyEngineError):
+    """This callback URL was altered, or signed with a key that this service does not know; use it as it was given."""
+
+    status = 403
+    code = "callback.invalid"
+
+
+class CallbackExpired(LazyEngineError):
+    """This callback URL has expired; look at the task for a new one, or report with a token."""
+
+    status = 403
+    code = "callback.expired"
+
+
 class ResourceNotFound(LazyEngineError):
     """Nothing is served at {path}; GET / and GET /openapi.json tell what is."""
 

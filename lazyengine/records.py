@@ -279,6 +279,7 @@ class Task:
     result: Any = None
     failure: Failure | None = None
     published: dict[str, Any] = field(default_factory=dict)
+    callback_url: str | None = None
 
     @property
     def reverts(self) -> bool:
@@ -329,6 +330,7 @@ class Assignment:
     asks: Question | None = None
     flow: str | None = None
     timeout_seconds: float | None = None
+    callback_url: str | None = None
 
 
 def seconds_left(deadline_at: datetime | None, now: datetime) -> float | None:
@@ -354,6 +356,27 @@ class Errand:
         """Names the attempt, for receivers that meet it twice."""
         node, iteration, item = self.key
         return f"{self.assignment.execution_id}.{node}.{iteration}.{item}.{self.assignment.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """A row of the history: the execution, or a run of a task, reached a state, or was reported in it too late.
+
+    :param kind: execution, task or late_result
+    :param task: None where the execution itself is meant
+    :param late: the answer that came too late
+    """
+
+    number: int
+    at: datetime
+    kind: str
+    state: str
+    task: str | None = None
+    iteration: int | None = None
+    item: int | None = None
+    attempt: int | None = None
+    info: str | None = None
+    late: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ database connection is opened before the fork (`lazyengine.wsgi` opens it at a w
 import ipaddress
 import logging
 import os
+import resource
 from typing import Any
 
 from lazyengine.auth import Authenticator
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
+from lazyengine.parking import keep_response
 from lazyengine.registry import registered_flows
-from lazyengine.settings import Settings, load
+from lazyengine.settings import PREFIX, Settings, load
 from lazyengine.supervisor import READY_PIPE
 
 _settings = load({})
@@ -24,8 +26,10 @@ _settings = load({})
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 threads = _settings.threads
-worker_class = "gthread"
+worker_class = "lazyengine.parking.ParkingWorker"
+worker_connections = 10_000  # those that wait hold a connection, and no thread
 keepalive = 75
+post_request = keep_response
 graceful_timeout = 75  # after SIGTERM, requests in flight have this long to finish; the longest may wait 60 seconds
 loglevel = _settings.log_level
 proc_name = "lazyengine"
@@ -34,6 +38,7 @@ control_socket_disable = True  # signals are enough; nothing else should be able
 
 def on_starting(server: Any) -> None:
     """Before anything listens: refuse an open door, make the embedded database ready, finish what a crash left."""
+    allow_connections()
     check_exposure(_settings, [address[0] for address in server.cfg.address if isinstance(address, tuple)])
     prepare(_settings)
 
@@ -42,9 +47,12 @@ def when_ready(server: Any) -> None:
     """Say where it listens, to people and to whoever started this process to know it."""
     for listener in server.LISTENERS:
         print(f"lazyengine listens on {listener}", flush=True)  # noqa: T201
+    address = str(server.LISTENERS[0])
+    if not _settings.public_url and address.startswith("http"):  # the workers, which come after this, read it
+        os.environ[PREFIX + "PUBLIC_URL"] = address
     if pipe := os.environ.pop(READY_PIPE, ""):
         with os.fdopen(int(pipe), "w") as ready:
-            ready.write(str(server.LISTENERS[0]))
+            ready.write(address)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -53,6 +61,12 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 # -- what the hooks do ------------------------------------------------------------------------------------------------
+
+
+def allow_connections() -> None:
+    """Let the processes to come hold as many connections as the system lets them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def check_exposure(settings: Settings, hosts: list[str]) -> None:

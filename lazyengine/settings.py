@@ -27,6 +27,10 @@ class Settings:
     :param flows: TaskFlow flows, each `name=package.module:factory`, separated by commas, beside those of entry points
     :param outbound_allow: networks (CIDR) that webhooks and std.http may call although they are not public, by blanks
     :param api_only: serve the API without a dispatcher and a worker beside it
+    :param public_url: where callers reach the service, as callback URLs say it; empty is http:// with host and port
+    :param signing_keys: keys for callback URLs, separated by blanks: the first signs, all are good for reading; none
+        uses one that is made once and kept in the database
+    :param callback_seconds: how long a callback URL holds, at least
     :param default_action: action of a task that names none; empty leaves it to be completed from outside
     :param max_body_bytes: a larger request body is refused
     :param max_tasks: a workflow with more tasks is refused
@@ -55,6 +59,9 @@ class Settings:
     flows: str = ""
     outbound_allow: str = ""
     api_only: bool = False
+    public_url: str = ""
+    signing_keys: str = ""
+    callback_seconds: float = 30 * 86_400.0
     default_action: str = ""
     max_body_bytes: int = 8 * 1024 * 1024
     max_tasks: int = 100_000

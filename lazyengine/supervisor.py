@@ -23,6 +23,7 @@ from lazyengine.settings import PREFIX
 
 READY_PIPE = "LAZYENGINE_READY_PIPE"
 """The variable with the descriptor of a pipe that the API writes its address into once it takes requests."""
+PUBLIC_URL = PREFIX + "PUBLIC_URL"
 PAUSE_SECONDS = 1.0
 """Before what has ended is started again."""
 LOOK_SECONDS = 0.2
@@ -84,8 +85,11 @@ class Supervisor:
 
     def _beside(self, address: str) -> dict[str, tuple[list[str], Mapping[str, str]]]:
         """Return the commands that run beside the API, with their environments."""
-        beside: dict[str, tuple[list[str], Mapping[str, str]]] = {"dispatcher": (["dispatch"], os.environ)}
-        if url := reachable(address):
+        url = reachable(address)
+        public_url = os.environ.get(PUBLIC_URL) or url or ""
+        dispatcher = (["dispatch"], os.environ | {PUBLIC_URL: public_url})
+        beside: dict[str, tuple[list[str], Mapping[str, str]]] = {"dispatcher": dispatcher}
+        if url:
             beside["worker"] = (["work", "--api", url, "--wait-seconds", "3"], self._workers_environ())
         return beside
 

@@ -3,7 +3,7 @@
 from lazyengine.api.document import Document, member, optional
 from lazyengine.api.types import JSON, JSON_OBJECT, TIME, UUID, WORDS, Choice, Flag, Integer, Number, TextOrObject
 from lazyengine.core.graph import Command, Kind, On
-from lazyengine.core.state import ExecutionState, Question, TaskState
+from lazyengine.core.state import EventKind, ExecutionState, Question, TaskState
 from lazyengine.pictures import GUARD_LENGTH
 
 EXECUTION_STATE = Choice.of(ExecutionState)
@@ -56,7 +56,7 @@ class Assignment(Document):
     input = member(JSON_OBJECT, "What to do it with.")
     timeout_seconds = member(Number(0, 1e12), "From when it was handed out to its deadline.", nullable=True)
     deadline_at = member(TIME, "When it fails, if it is not finished.", nullable=True)
-    callback_url = member(WORDS, nullable=True, always=None)
+    callback_url = member(WORDS, "A PUT to it reports on this attempt, with no authentication.", nullable=True)
     reverts = member(Flag(), "It is to be reverted; its report says how the revert went.")
     asks = member(
         Choice.of(Question),
@@ -151,7 +151,7 @@ class TaskSummary(Document):
     created_at = member(TIME, "Null for a task that has not been reached.", nullable=True)
     started_at = member(TIME, nullable=True)
     finished_at = member(TIME, nullable=True)
-    callback_url = member(WORDS, nullable=True, always=None)
+    callback_url = member(WORDS, "A PUT to it reports on this attempt; null unless it is under way.", nullable=True)
 
 
 class Task(TaskSummary):
@@ -165,6 +165,36 @@ class TaskList(Document):
     """One page of tasks: the whole planned graph, those that were not reached as PENDING."""
 
     tasks = member([TaskSummary], source="entries")
+    links = member([Link], "Has a link next unless this is the last page.")
+
+
+class LateResult(Document):
+    """An answer that came too late."""
+
+    state = member(TASK_STATE)
+    result = member(JSON, nullable=True)
+    failure = member(Failure, nullable=True)
+
+
+class Event(Document):
+    """Something that has happened to an execution."""
+
+    number = member(COUNT, "From 1, without gaps.")
+    at = member(TIME)
+    kind = member(Choice.of(EventKind), "The execution or a task reached a state, or a report came too late.")
+    state = member(WORDS, "Of the execution or of the task; of a late result, the one that was reported.")
+    task = member(WORDS, "Null where the execution itself is meant.", nullable=True)
+    iteration = member(COUNT, "The pass of a loop, from 1.", nullable=True)
+    item = member(COUNT, "Which item of a with-items task, from 0.", nullable=True)
+    attempt = member(COUNT, nullable=True)
+    info = member(WORDS, "Why, for people.", nullable=True)
+    late = member(LateResult, "What was reported too late.", nullable=True)
+
+
+class EventList(Document):
+    """One page of the history of an execution."""
+
+    events = member([Event], source="entries")
     links = member([Link], "Has a link next unless this is the last page.")
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pecan
 
 from lazyengine.api import openapi
+from lazyengine.api.callbacks import CallbackReports
 from lazyengine.api.claims import Claims
+from lazyengine.api.events import Events
 from lazyengine.api.executions import Executions
 from lazyengine.api.graphs import Graphs
 from lazyengine.api.middleware import App, access_log, authentication, body_limit, request_ids
@@ -21,12 +23,13 @@ from lazyengine.api.tasks import Tasks
 from lazyengine.api.waiting import Waiting
 from lazyengine.api.workflows import Workflows
 from lazyengine.auth import Authenticator
+from lazyengine.callbacks import Callbacks
 from lazyengine.settings import Settings
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
-CONTROLLERS = (Executions, Graphs, Tasks, Claims, Workflows, Notifications, Service)
+CONTROLLERS = (Executions, Graphs, Events, Tasks, CallbackReports, Claims, Workflows, Notifications, Service)
 
 
 def operations() -> list[Operation]:
@@ -45,13 +48,16 @@ def make_app(engine: "Engine", settings: Settings) -> App:
 
     :raises SettingsInvalid: the tokens do not make sense
     """
-    # Whoever waits leaves at least half of the threads to those who work.
-    waiting = Waiting(settings.threads // 2)
+    # Where requests cannot be parked, whoever waits leaves at least half of the threads to those who work.
+    waiting = Waiting(engine, settings.threads // 2)
+    callbacks = Callbacks(settings, engine.signing_keys)
     controllers = (
-        Executions(engine, waiting),
+        Executions(engine, waiting, callbacks),
         Graphs(engine),
-        Tasks(engine),
-        Claims(engine, waiting),
+        Events(engine, waiting),
+        Tasks(engine, callbacks),
+        CallbackReports(engine, callbacks),
+        Claims(engine, waiting, callbacks),
         Workflows(engine),
         Notifications(engine),
         Service(engine, document()),

@@ -8,7 +8,9 @@ from lazyengine.api.executions import DATABASE
 from lazyengine.api.operation import operation
 from lazyengine.api.request import Request
 from lazyengine.api.waiting import Waiting
+from lazyengine.callbacks import Callbacks
 from lazyengine.records import Assignment, Claim
+from lazyengine.watching import Wanted
 
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
@@ -24,9 +26,10 @@ class Claimed:
 class Claims:
     """The controller of claims."""
 
-    def __init__(self, engine: "Engine", waiting: Waiting) -> None:
+    def __init__(self, engine: "Engine", waiting: Waiting, callbacks: Callbacks) -> None:
         self._engine = engine
         self._waiting = waiting
+        self._callbacks = callbacks
 
     @operation("POST", "/tasks/claim", answers.Claimed, body=requests.ClaimRequest, errors=DATABASE)
     def claim_tasks(self, request: Request, body: requests.ClaimRequest) -> Claimed:
@@ -35,9 +38,11 @@ class Claims:
         Each is leased to the worker: a heartbeat extends the lease, its end gives the task to somebody else.
         """
         claim = claim_of(body)
-        return Claimed(
-            self._waiting.until(body.wait_seconds, lambda: self._engine.claim_tasks(request.owner, claim), bool)
+        wanted = Wanted(request.owner, claim.targets, claim.actions)
+        tasks = self._waiting.until(
+            body.wait_seconds, wanted, lambda: self._engine.claim_tasks(request.owner, claim), bool
         )
+        return Claimed(self._callbacks.offer(request.owner, tasks))
 
 
 def claim_of(body: requests.ClaimRequest) -> Claim:

@@ -13,7 +13,8 @@ from lazyengine.api.operation import Answer, Parameter, Segment, operation
 from lazyengine.api.request import Request
 from lazyengine.api.requests import MAX_WAIT_SECONDS, NAME
 from lazyengine.api.types import UUID, Choice, ComparedTime, Flag, Number
-from lazyengine.api.waiting import Waiting
+from lazyengine.api.waiting import Progress, Waiting
+from lazyengine.callbacks import Callbacks
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState
 from lazyengine.errors import (
     DatabaseBusy,
@@ -76,9 +77,10 @@ LIST_PARAMETERS = (
 class Executions:
     """The controller of executions."""
 
-    def __init__(self, engine: "Engine", waiting: Waiting) -> None:
+    def __init__(self, engine: "Engine", waiting: Waiting, callbacks: Callbacks) -> None:
         self._engine = engine
         self._waiting = waiting
+        self._callbacks = callbacks
 
     @operation(
         "POST",
@@ -103,7 +105,8 @@ class Executions:
         """
         started = self._engine.start_execution(request.owner, start_of(request, body))
         location = f"{request.application_url}/executions/{started.execution.id}"
-        return Answer(started, 201 if started.created else 200, (("Location", location),))
+        scheduled = self._callbacks.offer(request.owner, started.scheduled)
+        return Answer(replace(started, scheduled=scheduled), 201 if started.created else 200, (("Location", location),))
 
     @operation("GET", "/executions", answers.ExecutionList, parameters=LIST_PARAMETERS, errors=DATABASE)
     def list_executions(
@@ -131,6 +134,7 @@ class Executions:
         """Look at an execution, or wait for its end."""
         return self._waiting.until(
             wait_seconds,
+            Progress(execution_id),
             lambda: self._engine.get_execution(request.owner, execution_id),
             lambda execution: execution.state in FINAL_EXECUTION_STATES,
         )
@@ -179,7 +183,8 @@ class Executions:
 
         The execution is RUNNING again, and what was taken off offer as it was cancelled is on offer again.
         """
-        return self._engine.rerun_task(request.owner, execution_id, rerun_of(body))
+        answer = self._engine.rerun_task(request.owner, execution_id, rerun_of(body))
+        return replace(answer, scheduled=self._callbacks.offer(request.owner, answer.scheduled))
 
     @operation(
         "DELETE",

@@ -37,10 +37,10 @@ class Listing:
     links: tuple[Link, ...]
 
 
-def listing(request: Request, page: Page[T], marker: Callable[[T], str]) -> Listing:
+def listing(request: Request, page: Page[T], marker: Callable[[T], str], parameter: str = "marker") -> Listing:
     """Put the link to the next page, if there is one, behind a page: the same query from the last entry's marker on."""
     if not page.more:
         return Listing(page.items, ())
-    pairs = [(name, value) for name, value in query_pairs(request.query) if name != "marker"]
-    query = urlencode([*pairs, ("marker", marker(page.items[-1]))])
+    pairs = [(name, value) for name, value in query_pairs(request.query) if name != parameter]
+    query = urlencode([*pairs, (parameter, marker(page.items[-1]))])
     return Listing(page.items, (Link("next", f"{request.path_url}?{query}"),))

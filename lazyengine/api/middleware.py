@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from lazyengine.api.request import OWNER, REQUEST_ID
+from lazyengine.api.request import CALLBACKS, OWNER, REQUEST_ID, redacted
+from lazyengine.api.waiting import began
 from lazyengine.auth import Authenticator
 from lazyengine.errors import RequestInvalid, RequestTooLarge
 
@@ -44,7 +45,7 @@ def access_log(app: App) -> App:
     """Log one line a request: no body, no header but the request ids, no query."""
 
     def logged(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        began = time.perf_counter()
+        since = began()
         statuses = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -55,9 +56,9 @@ def access_log(app: App) -> App:
         LOG.info(
             "%s %s %s %.1f ms %s %s owner=%s",
             environ["REQUEST_METHOD"],
-            quote(environ["PATH_INFO"], encoding="latin-1"),
+            quote(redacted(environ["PATH_INFO"]), encoding="latin-1"),
             statuses[-1],
-            (time.perf_counter() - began) * 1000,
+            (time.monotonic() - since) * 1000,
             environ[REQUEST_ID],
             environ[CALLERS_REQUEST_ID],
             environ.get(OWNER) or "-",
@@ -148,10 +149,11 @@ def body_limit(app: App, limit_bytes: int) -> App:
 
 
 def authentication(app: App, authenticator: Authenticator, open_paths: frozenset[str]) -> App:
-    """Tell who calls, or refuse; `open_paths` are for everybody."""
+    """Tell who calls, or refuse; `open_paths` are for everybody, as are callbacks, whose path is the authentication."""
 
     def authenticated(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"] not in open_paths:
+        path = environ["PATH_INFO"]
+        if path not in open_paths and not path.startswith(CALLBACKS):
             environ[OWNER] = authenticator.owner(environ.get("HTTP_AUTHORIZATION"))
         return app(environ, start_response)
 

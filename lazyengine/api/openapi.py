@@ -13,7 +13,7 @@ import yaml
 from lazyengine import errors
 from lazyengine.api import VERSION, answers
 from lazyengine.api.document import NOTHING, Document, OneOf, member
-from lazyengine.api.operation import Operation
+from lazyengine.api.operation import NO_CONTENT, Operation
 from lazyengine.api.problems import phrase
 from lazyengine.api.types import JSON_OBJECT, TextOrObject
 from lazyengine.errors import LazyEngineError
@@ -129,13 +129,13 @@ def _operation(operation: Operation, schemas: dict[str, Schema]) -> Schema:
 
 
 def _tag(operation: Operation) -> str:
-    if operation.open:
+    if operation.open and not operation.segments:
         return "service"
     if operation.path == "/tasks/claim":
         return "claims"
     if operation.path.startswith("/workflows"):
         return "workflows"
-    return "tasks" if "/tasks" in operation.path else "executions"
+    return "tasks" if "/tasks" in operation.path or operation.open else "executions"
 
 
 def _query_parameter(parameter: Any, schemas: dict[str, Schema]) -> Schema:
@@ -154,7 +154,7 @@ def _successes(operation: Operation, schemas: dict[str, Schema]) -> Schema:
     responses: Schema = {}
     for status, meaning in operation.statuses.items():
         response: Schema = {"description": meaning, "headers": HEADERS}
-        if operation.answer is not None:
+        if operation.answer is not None and status != NO_CONTENT:
             response["content"] = {"application/json": {"schema": _schema(operation.answer, schemas)}}
             response["content"] |= {text: {"schema": {"type": "string"}} for text in operation.texts.values()}
         if operation.method == "POST" and 201 in operation.statuses:

@@ -19,6 +19,7 @@ from lazyengine.api.writing import encode, writer
 from lazyengine.errors import LazyEngineError
 
 JSON = "application/json"
+NO_CONTENT = 204
 
 ErrorClasses = tuple[type[LazyEngineError], ...]
 
@@ -58,6 +59,16 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class StreamResponse(Response):  # type: ignore[misc]
+    """An answer that nobody may read before it is sent.
+
+    Pecan, which reads it to see whether it is empty, is told that it is not.
+    """
+
+    body = b"..."
+    text = "..."
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """The declaration of an operation; see `operation` for the fields."""
@@ -74,6 +85,7 @@ class Operation:
     errors: ErrorClasses
     open: bool
     texts: Mapping[str, str]
+    negotiated: bool
 
     def serve(self, verb: Callable[..., Any], controller: Any, request: Request, segments: Sequence[str]) -> Response:
         """Read the request, call the verb, write the answer.
@@ -83,6 +95,9 @@ class Operation:
         arguments = self._read_path(segments) if segments else {}
         if request.query:
             arguments |= read_query(request.query, self.parameters)
+        if self.negotiated and "format" not in arguments:
+            asked = [name for name, media_type in self.texts.items() if request.asks_for(media_type)]
+            arguments |= {"format": asked[0]} if asked else {}
         media_type = self.texts.get(arguments.get("format", ""), JSON)
         request.check_accept(media_type)
         if self.body is None:
@@ -103,12 +118,15 @@ class Operation:
 
     def _answer(self, result: Any, media_type: str) -> Response:
         answer = result if isinstance(result, Answer) else Answer(result, next(iter(self.statuses)))
-        if self.answer is None:
+        if self.answer is None or answer.status == NO_CONTENT:
             return Response(status=answer.status, headerlist=[], app_iter=[])
         if media_type == JSON:
             body, content_type = encode(writer(self.answer)(answer.record)).encode(), JSON
-        else:
+        elif isinstance(answer.record, str):
             body, content_type = answer.record.encode(), f"{media_type}; charset=utf-8"
+        else:
+            headers = [("Content-Type", f"{media_type}; charset=utf-8"), *answer.headers]
+            return StreamResponse(status=answer.status, headerlist=headers, app_iter=answer.record)
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *answer.headers]
         return Response(status=answer.status, headerlist=headers, app_iter=[body])
 
@@ -125,6 +143,7 @@ def operation(
     errors: ErrorClasses = (),
     open: bool = False,
     texts: Mapping[str, str] | None = None,
+    negotiated: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Make a method of a controller an operation of the API; its name is the operationId, its docstring the summary.
 
@@ -139,7 +158,8 @@ def operation(
     :param errors: what the verb may raise, beside what any request may meet
     :param open: needs no authentication
     :param texts: formats that the parameter `format` may ask for in the place of JSON, and their media types; the
-        method returns a string then
+        method returns a string then, or an iterator of bytes
+    :param negotiated: an `Accept` that names the type of one of `texts` asks for it too, where `format` is left out
     """
 
     def declare(verb: Callable[..., Any]) -> Callable[..., Response]:
@@ -156,6 +176,7 @@ def operation(
             errors=errors,
             open=open,
             texts=texts or {},
+            negotiated=negotiated,
         )
         define(verb, declared)
 

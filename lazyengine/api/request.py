@@ -11,6 +11,14 @@ from lazyengine.errors import NotAcceptable, RequestInvalid, ResourceNotFound, U
 OWNER = "lazyengine.owner"
 REQUEST_ID = "lazyengine.request_id"
 
+CALLBACKS = "/callbacks/"
+"""Where paths are secrets."""
+
+
+def redacted(path: str) -> str:
+    """Return a path as it may be written down."""
+    return CALLBACKS + "..." if path.startswith(CALLBACKS) else path
+
 
 class Request(pecan.Request):  # type: ignore[misc]
     """A WSGI request of which Pecan reads nothing but method and path.
@@ -72,6 +80,12 @@ class Request(pecan.Request):  # type: ignore[misc]
         """:raises RequestInvalid: there is a body where none has a meaning"""
         if self.environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in self.environ:
             raise RequestInvalid(reason="This operation takes no body; send the request without one.")
+
+    def asks_for(self, media_type: str) -> bool:
+        """Tell whether the `Accept` header names a type, not just a range that it falls in."""
+        accept = self.environ.get("HTTP_ACCEPT", "")
+        named = {entry.partition(";")[0].strip().lower() for entry in accept.split(",")}
+        return media_type in named and _admits(accept, media_type)
 
     def check_accept(self, media_type: str) -> None:
         """:raises NotAcceptable: the `Accept` header leaves out what the answer would be"""

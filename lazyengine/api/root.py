@@ -8,7 +8,7 @@ from webob import Response
 
 from lazyengine.api.operation import operations_of
 from lazyengine.api.reading import shown
-from lazyengine.api.request import Request
+from lazyengine.api.request import Request, redacted
 from lazyengine.errors import MethodNotAllowed, ResourceNotFound
 
 VARIABLE = "{}"
@@ -54,7 +54,7 @@ class Routes:
         for node, variables in reversed(places):
             found |= {method: (exposed, variables) for method, exposed in node.get(self.METHODS, {}).items()}
         if not found:
-            raise ResourceNotFound(path=shown(path))
+            raise ResourceNotFound(path=shown(redacted(path)))
         return found
 
 

@@ -1,6 +1,6 @@
 """Tasks: look at them, and report how they went."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wsme.types import Unset
@@ -11,6 +11,7 @@ from lazyengine.api.listing import DEFAULT_LIMIT, LIMIT, MAX_LIMIT, Listing, lis
 from lazyengine.api.operation import Parameter, Segment, operation
 from lazyengine.api.request import Request
 from lazyengine.api.types import Integer, Matching, Name
+from lazyengine.callbacks import Callbacks
 from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.errors import (
     ExecutionFinished,
@@ -51,6 +52,18 @@ TASK_NAME = Segment(
 )
 ITERATION = Parameter("iteration", Integer(1), "Which run of the task, from 1; the newest if left out.")
 ITEM = Parameter("item", Integer(0), "Which item of a with-items task, from 0.")
+REPORT_ERRORS = (
+    ExecutionNotFound,
+    TaskNotFound,
+    ExecutionFinished,
+    TaskAlreadyCompleted,
+    TaskHasItems,
+    TaskRunsWorkflow,
+    TaskNotRunning,
+    TaskStaleAttempt,
+    TaskDeadlinePassed,
+    *FLOWS,
+)
 LIST_PARAMETERS = (
     Parameter("state", answers.TASK_STATE, "Those in one of these states.", repeated=True),
     LIMIT,
@@ -82,8 +95,9 @@ class ReportedTasks:
 class Tasks:
     """The controller of tasks."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: "Engine", callbacks: Callbacks) -> None:
         self._engine = engine
+        self._callbacks = callbacks
 
     @operation(
         "GET",
@@ -107,7 +121,8 @@ class Tasks:
         """
         query = TaskQuery(tuple(dict.fromkeys(state)), min(limit, MAX_LIMIT), marker)
         page = self._engine.list_tasks(request.owner, execution_id, query)
-        return listing(request, page, lambda task: f"{task.node}.{task.iteration}")
+        shown = replace(page, items=tuple(self._callbacks.show(request.owner, task) for task in page.items))
+        return listing(request, shown, lambda task: f"{task.node}.{task.iteration}")
 
     @operation(
         "GET",
@@ -126,7 +141,8 @@ class Tasks:
         item: int | None = None,
     ) -> Task:
         """Look at a task, or at one item of it."""
-        return self._engine.get_task(request.owner, execution_id, task_name, iteration, item)
+        task = self._engine.get_task(request.owner, execution_id, task_name, iteration, item)
+        return self._callbacks.show(request.owner, task)
 
     @operation(
         "PUT",
@@ -135,19 +151,7 @@ class Tasks:
         segments=(EXECUTION_ID, TASK_NAME),
         parameters=(ITERATION, ITEM),
         body=requests.TASK_REPORT,
-        errors=(
-            ExecutionNotFound,
-            TaskNotFound,
-            ExecutionFinished,
-            TaskAlreadyCompleted,
-            TaskHasItems,
-            TaskRunsWorkflow,
-            TaskNotRunning,
-            TaskStaleAttempt,
-            TaskDeadlinePassed,
-            *FLOWS,
-            *DATABASE,
-        ),
+        errors=(*REPORT_ERRORS, *DATABASE),
     )
     def complete_task(
         self,
@@ -164,9 +168,7 @@ class Tasks:
         may be reported again.  With state RUNNING it is a heartbeat.
         """
         report = report_of(task_name, body, iteration, item)
-        if isinstance(report, Heartbeat):
-            return self._engine.heartbeat(request.owner, execution_id, report)
-        return self._engine.complete_task(request.owner, execution_id, report)
+        return self._callbacks.answer(request.owner, take_in(self._engine, request.owner, execution_id, report))
 
     @operation(
         "PUT",
@@ -184,7 +186,17 @@ class Tasks:
         """
         reports = tuple(Report(one.name, outcome_of(one), one.iteration, one.attempt, one.item) for one in body.tasks)
         execution, results = self._engine.complete_tasks(request.owner, execution_id, reports)
-        return ReportedTasks(execution, tuple(map(entry_of, reports, results)))
+        told = (
+            one if isinstance(one, LazyEngineError) else self._callbacks.answer(request.owner, one) for one in results
+        )
+        return ReportedTasks(execution, tuple(map(entry_of, reports, told)))
+
+
+def take_in(engine: "Engine", owner: str, execution_id: str, report: Report | Heartbeat) -> Reported:
+    """Let the engine take in a report on a task, or a heartbeat.  Raises as `Engine.complete_task` does."""
+    if isinstance(report, Heartbeat):
+        return engine.heartbeat(owner, execution_id, report)
+    return engine.complete_task(owner, execution_id, report)
 
 
 def report_of(task: str, body: Any, iteration: int | None, item: int | None) -> Report | Heartbeat:

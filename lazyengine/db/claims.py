@@ -64,7 +64,7 @@ def anything_to_claim(connection: Connection, owner: str | None, claim: Claim, n
     """Look whether a claim would get anything, without locking: workers that wait ask this most of the time."""
     if claim.key is not None and _taken_before(connection, owner, claim):
         return True
-    return connection.execute(_offers(owner, claim, now).limit(1)).first() is not None
+    return connection.execute(offers(owner, claim, now).limit(1)).first() is not None
 
 
 def _on_offer(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> Sequence[Any]:
@@ -72,7 +72,7 @@ def _on_offer(connection: Connection, owner: str | None, claim: Claim, now: date
 
     So claims do not wait for each other; SQLite has one writer at a time and needs none of it.
     """
-    oldest = _offers(owner, claim, now).order_by(_mark.offered_at)
+    oldest = offers(owner, claim, now).order_by(_mark.offered_at)
     if connection.dialect.name == "mysql":
         return _lock_in_turn(connection, claim.limit, connection.execute(oldest.limit(2 * claim.limit + MANY)).all())
     return connection.execute(oldest.limit(claim.limit).with_for_update(skip_locked=True)).all()
@@ -91,7 +91,7 @@ def _lock_in_turn(connection: Connection, limit: int, found: Sequence[Any]) -> l
     return locked
 
 
-def _offers(owner: str | None, claim: Claim, now: datetime) -> Select[Any]:
+def offers(owner: str | None, claim: Claim, now: datetime) -> Select[Any]:
     """Served by the index (target, offered_at), which holds only what is on offer, or will be."""
     statement = select(*KEY).where(_mark.target.in_(claim.targets), _mark.offered_at <= now, _owned_by(owner))
     return statement if claim.actions is None else statement.where(_mark.action.in_(claim.actions))

@@ -4,7 +4,8 @@ A definition is compiled once into a `graph` and its `node` rows, which never ch
 stored workflow, found again by its `workflow_tag` rows too; those that were stored together share the row of their
 `definition`.  An `execution` is the header row that every decision locks; a `mark` is one run of one node, and a node
 that nothing has happened to has none;
-`stored_value` keeps what contexts refer to, once; `history` is append-only; `outbox` holds what has to happen later.
+`stored_value` keeps what contexts refer to, once; `history` is append-only; `outbox` holds what has to happen later;
+`secret` is what the processes of a service know together.
 `mark`, `stored_value` and `history` need no foreign key: their rows are only ever written under the lock of their
 execution's row.
 """
@@ -273,5 +274,13 @@ outbox = Table(
     Column("error", Text),
     Column("created_at", UtcDateTime),
     Index(None, "kind", "due_at"),
+    **MYSQL,
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
     **MYSQL,
 )

@@ -20,6 +20,10 @@ def before_call(context, case, kwargs):
         case.body["task"] = "split"
         if case.body.get("skip"):
             case.body.pop("input", None)  # is for a task that runs
+    if positive and case.operation.label == "GET /executions/{execution_id}/events":
+        (case.query or {}).pop("format", None)  # a stream lasts as long as its execution
+    if positive and case.operation.label == "PUT /callbacks/{token}":
+        case.body.pop("attempt", None)  # is that of the URL
     for container in (case.query, case.body):
         wait = container.get("wait_seconds") if isinstance(container, dict) else None
         if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 < wait <= 60:

@@ -1,13 +1,17 @@
 """An engine that only remembers what it was asked, and the records that it answers."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from lazyengine import records
 from lazyengine.core.graph import Node
 from lazyengine.core.state import ExecutionState, Failure, TaskState
+from lazyengine.db.bell import Bell
 from lazyengine.errors import Fault
 from lazyengine.pictures import picture
+from lazyengine.watching import Wanted
 
 ID = "6a0a707c-45ef-4758-b533-e55adddba8ce"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -83,6 +87,19 @@ class Asked:
             "delete_workflow": None,
             "validate_definition": (Fault("/w", "wrong"),),
         }
+
+        self.database = SimpleNamespace(dialect="sqlite")
+        self.database.bell = Bell(self.database)  # type: ignore[arg-type]
+
+    def signing_keys(self) -> list[str]:
+        return ["a key"]
+
+    def count_offers(self, wanted: Wanted, most: int) -> int:
+        """There is always something to ask for again."""
+        return most
+
+    def standings(self, ids: Iterable[str]) -> dict[str, Any]:
+        return {}
 
     def __getattr__(self, name: str) -> Any:
         def verb(*args: Any, **kwargs: Any) -> Any:
