@@ -31,7 +31,8 @@ PATIENCE_SECONDS = 60
 
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("python", nargs="?", default=os.environ.get("LAZYENGINE_TEST_MISTRAL_PYTHON"))
+    named = os.environ.get("LAZYENGINE_TEST_MISTRAL_PYTHON")
+    options.add_argument("python", nargs=None if named is None else "?", default=named, help="of Mistral's environment")
     options.add_argument("--mysql", default="mysql+pymysql://root@127.0.0.1", help="a server that may create databases")
     options.add_argument(
         "--amqp", default="rabbit://guest:guest@127.0.0.1:5672/", help="a broker, as oslo.messaging has it"
@@ -90,7 +91,9 @@ def ask(mistral, lazyengine, receiver, name):
     start = {"workflow_name": "ask", "input": {"lazyengine": lazyengine, "receiver": receiver, "name": name}}
     execution = send("POST", f"{mistral}/v2/executions", start)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while execution["state"] == "RUNNING" and time.monotonic() < deadline:
+    while execution["state"] == "RUNNING":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Mistral still waits: {execution}")
         time.sleep(0.2)
         execution = send("GET", f"{mistral}/v2/executions/{execution['id']}")
     task = send("GET", f"{mistral}/v2/tasks?workflow_execution_id={execution['id']}")["tasks"][0]
