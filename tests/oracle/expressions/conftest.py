@@ -1,7 +1,7 @@
 """Mistral in an environment of its own, as an oracle.
 
-``LAZYENGINE_TEST_MISTRAL_PYTHON`` names the Python of an environment that has Mistral; without it one is made, once,
-below ``~/.cache/lazyengine``.
+``LAZYENGINE_TEST_MISTRAL_PYTHON`` names the Python of an environment that has what is required; without it one is made,
+once, below ``~/.cache/lazyengine``.
 """
 
 import json
@@ -19,6 +19,7 @@ from lazyengine.settings import Settings
 from tests.conftest import unavailable
 
 VERSION = "23.0.0"
+REQUIRED = (f"mistral=={VERSION}", "setuptools<81", "PyMySQL")
 DRIVER = Path(__file__).with_name("mistral_driver.py")
 
 
@@ -29,15 +30,14 @@ def mistral_python() -> str:
         return named
     directory = Path.home() / ".cache" / "lazyengine" / f"mistral-{VERSION}"
     python = directory / "bin" / "python"
-    if not (directory / "complete").exists():
+    complete = directory / "complete"
+    if not complete.exists() or complete.read_text() != " ".join(REQUIRED):
         try:
             subprocess.run([sys.executable, "-m", "venv", directory], check=True, capture_output=True)
-            subprocess.run(
-                [python, "-m", "pip", "install", "-q", f"mistral=={VERSION}"], check=True, capture_output=True
-            )
+            subprocess.run([python, "-m", "pip", "install", "-q", *REQUIRED], check=True, capture_output=True)
         except subprocess.CalledProcessError as error:
             unavailable(f"Mistral cannot be installed: {error.stderr.decode()[-300:]}")
-        (directory / "complete").touch()
+        complete.write_text(" ".join(REQUIRED))
     return str(python)
 
 
