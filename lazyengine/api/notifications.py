@@ -14,16 +14,18 @@ from lazyengine.records import Notification, NotificationQuery
 if TYPE_CHECKING:
     from lazyengine.engine import Engine
 
+ID = Integer(0, 2**63 - 1)
+
 NOTIFICATION_ID = Segment(
     "notification_id",
-    Integer(0),
+    ID,
     "The notification.",
     absent=lambda texts: NotificationNotFound(notification_id=texts["notification_id"]),
 )
 LIST_PARAMETERS = (
     Parameter("state", Choice({"pending": False, "dead": True}), "Those that wait, or those that were given up."),
     LIMIT,
-    Parameter("marker", Integer(0), "The last notification of the page before."),
+    Parameter("marker", ID, "The last notification of the page before."),
 )
 
 

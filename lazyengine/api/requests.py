@@ -48,7 +48,9 @@ class ExecutionParams(Document):
 class Notify(Document):
     """Who is to be told of what becomes of an execution."""
 
-    url = member(Matching(r"https?://[^\s]{1,2000}", "an http or https URL"), "A signed CloudEvent is POSTed there.")
+    url = member(
+        Matching(r"https?://[!-~]{1,2000}", "an http or https URL in ASCII"), "A signed CloudEvent is POSTed there."
+    )
     on = optional(
         [Choice({notice: notice for notice in NOTICES})],
         "finished: it is final; failed: it is FAILURE; suspended: it is SUSPENDED.",

@@ -1,9 +1,9 @@
 """Statements about notifications: rows of the outbox that hold what somebody is to be told."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Select, delete, or_, select, update
 
@@ -54,8 +54,8 @@ def take_notifications(
 
 def place_of(url: str) -> str:
     """Return where a URL leads to, as it begins: its scheme, host and port."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}"
 
 
 def _at(place: str) -> Any:

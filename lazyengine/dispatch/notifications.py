@@ -135,6 +135,8 @@ class Notifier(Lane):
             error = "" if 200 <= answer.status < 300 else f"it answered {answer.status}"
         except (OutboundRefused, OutboundFailed, OSError) as cause:
             error, reached = str(cause)[:ERROR_LENGTH] or type(cause).__name__, False
+        except Exception as cause:  # of a URL that nobody can read, say: it must not hold up the others
+            error = f"{type(cause).__name__}: {cause}"[:ERROR_LENGTH]
         if not error:
             self.database.transaction(lambda store: told(store.connection, one))
             return True
