@@ -91,6 +91,7 @@ def test_what_ends_while_suspended_is_kept_and_goes_on_later(api, start):
 
 def test_a_heartbeat_shows_progress_and_extends_the_lease(api, start):
     url = f"/executions/{start()}/tasks/split"
+    api.post_json("/tasks/claim", {"worker": "w"})
     answer = api.put_json(url, {"state": "RUNNING", "progress": 0.25, "lease_seconds": 60}).json
     assert answer["task"]["progress"] == 0.25
     assert answer["task"]["lease_expires_at"]

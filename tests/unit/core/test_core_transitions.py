@@ -99,6 +99,8 @@ SCENARIOS: dict[tuple, Callable[[], Driver]] = {
     (S.FAILURE, T.REFUSE): lambda: Driver(ONE, refused={"a": "end"}).start().complete("a", FAILURE),
     (S.RUNNING, T.LAPSE): lambda: Driver(ONE).start().lapse("a"),
     (S.REVERTING, T.LAPSE): lambda: FlowDriver(PAIR).start().run("!a").lapse("a"),
+    (S.DECIDING, T.LAPSE): lambda: deciding().lapse("b").answer("b", ()),
+    (S.ASKING, T.LAPSE): lambda: asking().lapse("r").answer("r", "REVERT"),
     (X.RUNNING, E.REVERT): lambda: FlowDriver(PAIR).start().run("!a", "a"),
     (S.PENDING, T.IGNORE): lambda: FlowDriver(PAIR, doubts=DOUBT).start().run("a"),
     (S.IGNORE, T.RERUN): lambda: FlowDriver(AGAIN, doubts=DOUBT, r="RETRY").start().run("r", "a", "!c", "c", "a"),
