@@ -124,15 +124,20 @@ def anything_lost(connection: Connection, now: datetime) -> bool:
     return connection.execute(select(_mark.node_id).where(_mark.resend_at <= now).limit(1)).first() is not None
 
 
-def take_up(connection: Connection, now: datetime) -> int:
+def take_up(connection: Connection, now: datetime, dispatcher: str | None = None) -> int:
     """Put on offer again what dispatchers that died had taken, as the same attempt; return how much that was.
 
     Served by the index (resend_at), which holds only what is being sent.
+
+    :param dispatcher: what this one has taken, in the place of what is overdue
     """
+    is_lost = _mark.resend_at <= now
+    if dispatcher is not None:
+        is_lost = and_(_mark.resend_at.is_not(None), _mark.claimed_by == dispatcher)
     is_sent = _mark.claimed_by.like(CLAIMER + "%")
     return connection.execute(
         update(t.mark)
-        .where(_mark.resend_at <= now)
+        .where(is_lost)
         .ordered_values(  # MySQL assigns from left to right
             (_mark.offered_at, case((and_(is_sent, _may_run), now), else_=_mark.offered_at)),
             (_mark.lease_expires_at, case((is_sent, null()), else_=_mark.lease_expires_at)),

@@ -1,13 +1,13 @@
 """The relay: takes what is on offer to a target, sends it, and notes that it was sent."""
 
 import logging
+import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event
 
-from lazyengine.db.sending import give, next_offer, put_back, take
-from lazyengine.dispatch.lanes import LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
+from lazyengine.db.sending import give, next_offer, put_back, take, take_up
+from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
 from lazyengine.dispatch.senders import DestinationAway, Sender, SendingFailed
 from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
@@ -19,54 +19,77 @@ logger = logging.getLogger(__name__)
 BATCH = {"amqp": 50, "celery": 50, "http": 1}
 """Tasks that a lane takes at a time: where one is answered late, the others in its batch would have to wait."""
 
-SPARE_SECONDS = 30.0
-"""How much longer a dispatcher holds what it sends than its sending may take."""
+BATCH_SECONDS = 30.0
+"""How long a lane goes on with what it has taken; the rest goes back."""
+
+TRIES = 2
+"""Attempts at sending one task, should the connection have broken."""
 
 
 class Relay(Lane):
-    """A lane of one target."""
+    """A lane of one target.
+
+    :ivar owed: what was sent and not noted yet
+    :ivar is_in_doubt: a transaction may have taken something that this lane does not know of
+    """
 
     def __init__(
         self, engine: Engine, target: Target, sender: Sender, dispatcher: str, call: Call, stopped: Event
     ) -> None:
         super().__init__(f"lane of target '{target.name}'", call, stopped)
         self.engine, self.database, self.clock = engine, engine.database, engine.clock
-        self.target, self.sender, self.dispatcher = target, sender, dispatcher
+        self.target, self.sender = target, sender
+        self.holder = f"{dispatcher}:{uuid.uuid4().hex[:8]}"
         self.limit = BATCH[target.sender]
+        self.owed: list[Errand] = []
+        self.is_in_doubt = False
 
     def close(self) -> None:
         self.sender.close()
 
     def work(self) -> float:
         """Send some of what is on offer; each was sent once it is noted, or is on offer again."""
+        self._settle()
         first = self.database.snapshot(lambda store: next_offer(store.connection, self.target.name))
         if first is None:
             return LONGEST_WAIT_SECONDS
         now = self.clock()
         if first > now:
             return (first - now).total_seconds()
+        self.is_in_doubt = True
         errands = self._take(now)
         if errands:
             self.call.ring()  # there may be more: another lane of the target may look, too
-        sent, reports = self._send(errands)
-        if sent:
-            self._give(sent)
-        for errand, report in reports:
+        for errand, report in self._send(errands, now + timedelta(seconds=BATCH_SECONDS)):
             self._complete(errand, report)
+        self._settle()
+        self.is_in_doubt = False
         return 0.0 if errands else 0.05  # others hold what is on offer
 
+    def _settle(self) -> None:
+        """Note what was sent; what this lane has taken without knowing it, as the database broke, is on offer again."""
+        if self.owed:
+            self._give(self.owed)
+            self.owed = []
+        if self.is_in_doubt:
+            self.database.transaction(lambda store: take_up(store.connection, self.clock(), self.holder))
+
     def _take(self, now: datetime) -> tuple[Errand, ...]:
-        # two attempts at sending each, should the connection have broken
-        until = now + timedelta(seconds=self.limit * 2 * self.target.timeout_seconds + SPARE_SECONDS)
+        until = now + timedelta(seconds=BATCH_SECONDS + (TRIES + 1) * self.target.timeout_seconds)
         return self.database.transaction(
-            lambda store: take(store.connection, self.target.name, self.dispatcher, self.limit, now, until)
+            lambda store: take(store.connection, self.target.name, self.holder, self.limit, now, until)
         )
 
-    def _send(self, errands: Sequence[Errand]) -> tuple[list[Errand], list[tuple[Errand, Report]]]:
-        """Send them in order; once the destination is away, the rest is put back untried."""
-        sent: list[Errand] = []
+    def _send(self, errands: Sequence[Errand], until: datetime) -> list[tuple[Errand, Report]]:
+        """Send them in order, and return the reports that came at once.
+
+        Once the destination is away, or it is `until`, the rest is put back untried.
+        """
         reports: list[tuple[Errand, Report]] = []
         for at, errand in enumerate(errands):
+            if self.clock() > until:
+                self._put_back(errands[at:], 0)
+                break
             try:
                 report = self.sender.send(errand)
             except DestinationAway as error:
@@ -82,16 +105,17 @@ class Relay(Lane):
                 logger.exception("task %s cannot be sent to target '%s'", errand.id, self.target.name)
             else:
                 self.failures = 0
-                sent.append(errand)
-                if report is not None:
+                if report is None:
+                    self.owed.append(errand)
+                else:
                     reports.append((errand, report))
-        return sent, reports
+        return reports
 
     def _give(self, sent: Sequence[Errand]) -> None:
         leases = self.target.lease_seconds > 0
         until = self.clock() + timedelta(seconds=self.target.lease_seconds) if leases else None
         holder = self.target.name if leases else None
-        self.database.transaction(lambda store: give(store.connection, sent, self.dispatcher, holder, until))
+        self.database.transaction(lambda store: give(store.connection, sent, self.holder, holder, until))
 
     def _put_back(self, errands: Sequence[Errand], failed: int) -> None:
         now = self.clock()
@@ -99,11 +123,14 @@ class Relay(Lane):
             (errand, now + timedelta(seconds=backoff_seconds(errand.sends + 1) * failed), errand.sends + failed)
             for errand in errands
         ]
-        self.database.transaction(lambda store: put_back(store.connection, rows, self.dispatcher))
+        self.database.transaction(lambda store: put_back(store.connection, rows, self.holder))
 
     def _complete(self, errand: Errand, report: Report) -> None:
         """Take in what the receiver said of a task; what is refused is in the history, or was known."""
-        with suppress(LazyEngineError):
+        try:
             self.engine.complete_task(errand.owner, errand.assignment.execution_id, report)
-            return
-        logger.info("the answer to task %s was refused", errand.id)
+        except AWAY:
+            raise
+        except LazyEngineError as error:
+            logger.info("the answer to task %s was refused: %s", errand.id, error)
+            self.owed.append(errand)

@@ -18,13 +18,12 @@ from typing import Any
 import kombu
 
 from lazyengine.cli import make_dispatcher
-from lazyengine.db.database import Database
 from lazyengine.dispatch.service import Dispatcher
-from lazyengine.engine import Engine
 from lazyengine.settings import Settings
 from lazyengine.targets import Targets
 
 PATIENCE_SECONDS = 20.0
+LOOPBACK = "127.0.0.0/8 ::1/128"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_b2xkIHNlY3JldCwgYnV0IHN0aWxsIGtub3du"
 
@@ -41,10 +40,11 @@ def eventually(found: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> A
 @contextmanager
 def dispatching(settings: Settings, **targets: Any) -> Iterator[Dispatcher]:
     """Run a dispatcher in a thread of this process."""
+    settings = replace(settings, outbound_allow=LOOPBACK)
     if targets:
         settings = replace(settings, targets=Targets(targets))
-    database = Database(settings)
-    dispatcher = make_dispatcher(Engine(database, settings), settings)
+    dispatcher = make_dispatcher(settings)
+    database = dispatcher.engine.database
     thread = threading.Thread(target=dispatcher.run)
     thread.start()
     try:
@@ -62,6 +62,7 @@ class Process:
     def __init__(self, directory: Path, settings: Settings, **environ: str) -> None:
         self.log = directory / f"dispatch-{time.monotonic_ns()}.log"
         variables = {name: value for name, value in os.environ.items() if not name.startswith("LAZYENGINE_")}
+        variables |= {"LAZYENGINE_OUTBOUND_ALLOW": LOOPBACK}
         variables |= {"LAZYENGINE_DATABASE_URL": settings.database_url, "LAZYENGINE_TARGETS": str(settings.targets)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -33,11 +33,12 @@ def test_a_task_arrives_as_a_claim_would_show_it(
         id = started(engine, PUSHED)
         (first,) = inbox.wait()
         expected = json.loads(json.dumps(writer(Assignment)(claimed)))
-        different = {"execution_id", "target", "lease_expires_at"}
+        different = {"execution_id", "target", "lease_expires_at", "callback_url"}
         assert {k: v for k, v in first.items() if k not in different} == {
             k: v for k, v in expected.items() if k not in different
         }
         assert (first["execution_id"], first["target"]) == (id, "gpu")
+        assert first["callback_url"].startswith("http://127.0.0.1:8989/callbacks/")
         eventually(lambda: engine.get_task(OWNER, id, "a").claimed_by is None)
         engine.complete_task(OWNER, id, success("a", attempt=first["attempt"]))
         (second,) = inbox.wait()

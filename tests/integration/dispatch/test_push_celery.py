@@ -59,7 +59,7 @@ def worker(serve, broker: str, queue: str, tmp_path: Path) -> Iterator[object]:
 def test_celery_workers_are_the_fleet(worker, broker: str, queue: str, tmp_path: Path) -> None:
     """Results, failures, retries of Celery's own, results that are no JSON, and a task without an action."""
     url = f"sqlite:///{tmp_path / 'lazyengine.db'}"
-    settings = Settings(database_url=url)
+    settings = Settings(database_url=url, public_url=worker.url)
     tasks = {
         "sum": {"action": "work.add", "input": {"x": 1, "y": 2}},
         "wrong": {"action": "work.fail"},
