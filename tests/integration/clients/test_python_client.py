@@ -17,8 +17,11 @@ METHODS = {
         "update_execution",
         "rerun_task",
         "delete_execution",
+        "list_events",
+        "list_notifications",
+        "replay_notification",
     },
-    "tasks": {"list_tasks", "get_task", "complete_task", "complete_tasks"},
+    "tasks": {"list_tasks", "get_task", "complete_task", "complete_tasks", "call_back"},
     "claims": {"claim_tasks"},
     "workflows": {
         "store_workflows",
