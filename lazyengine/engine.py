@@ -104,11 +104,16 @@ class Engine(Workflows, Watching):
     def start_flow(self, owner: str, name: str, input: dict[str, Any]) -> Started:
         """Start an execution of a TaskFlow flow that this engine knows.
 
-        :param input: what its atoms require and none of them provides, by name
+        :param input: what its atoms require and none of them provides, by name; what no atom takes is left out, as
+            TaskFlow takes a store that several flows share
         :raises WorkflowNotFound: it knows no such flow
-        :raises InputInvalid: the input lacks something, or has something that no atom takes
+        :raises InputInvalid: the input lacks something
         """
-        return self._start(owner, Start(None, "", workflow=name, input=input), self.find_flow(name))
+        flow = self.find_flow(name)
+        assert flow.compiled is not None
+        graph = flow.compiled[0]
+        taken = {one: input[one] for one in (*graph.required, *graph.optional) if one in input}
+        return self._start(owner, Start(None, "", workflow=name, input=taken), flow)
 
     def _start(self, owner: str, start: Start, runnable: Runnable | None) -> Started:
         execution_id = start.id or str(uuid.uuid4())

@@ -66,4 +66,4 @@ def test_completions_and_reverts_cost_the_same_however_long_the_flow(database: D
         costs.append((completing, reverting))
     assert costs[0] == costs[1]
     completing, reverting = ([row for row in rows if not row[0].startswith("BEGIN")] for rows in costs[0])
-    assert (len(completing), len(reverting)) == (9, 11), costs[0]
+    assert (len(completing), len(reverting)) == (10, 12), costs[0]  # one for the input in the answer
