@@ -19,6 +19,7 @@ from lazyengine.errors import CallbackExpired, CallbackInvalid
 from lazyengine.records import Assignment, Reported, Task
 from lazyengine.settings import Settings
 
+UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - addresses of nobody
 SALT = "lazyengine.callback"
 STEPS = 24
 """An expiry is a multiple of this part of the time that URLs hold: telling of an attempt again tells the same URL."""
@@ -112,8 +113,10 @@ class Callbacks:
 
 
 def base_url(settings: Settings) -> str | None:
-    """Return where callers reach the service; None if its port is not known yet."""
+    """Return where callers reach the service; None if that is not known: it listens anywhere, or on any port."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
+    if settings.host in UNSPECIFIED:
+        return None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}" if settings.port else None

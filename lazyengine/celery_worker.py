@@ -16,6 +16,7 @@ import random
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,6 +29,9 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 TIMEOUT_SECONDS = 30.0
 REFUSED = frozenset({400, 401, 403, 404, 409, 413})
 """Statuses that another try would not change."""
+
+
+UNREADABLE = frozenset({400, 413})
 
 
 class Reporter:
@@ -75,8 +79,11 @@ class Reporter:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads competitors, guards nothing
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _is_told(self, assignment: dict[str, Any], body: bytes) -> bool:
-        """Send a report; return whether that is settled, taken or refused."""
+    def _is_told(self, assignment: dict[str, Any], body: bytes, is_last: bool = False) -> bool:
+        """Send a report; return whether that is settled, taken or refused.
+
+        A result that the API does not take is a failure of the task.
+        """
         headers = {"Content-Type": "application/json"}
         if not assignment.get("callback_url") and self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -87,12 +94,19 @@ class Reporter:
                 return True
         except urllib.error.HTTPError as error:
             with error:
+                if error.code in UNREADABLE and not is_last:
+                    return self._is_told(assignment, _refused(assignment, error.code), is_last=True)
                 if error.code in REFUSED:
                     logger.warning("the report on task %s was refused: %s", assignment["task"], error.read(2000))
                     return True
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             logger.warning("the report on task %s did not arrive: %s", assignment["task"], error)
         return False
+
+
+def _refused(assignment: dict[str, Any], status: int) -> bytes:
+    failure = {"type": "result", "message": f"The API refused the result with {status}; see the log of the worker"}
+    return json.dumps({"state": "FAILURE", "failure": failure, "attempt": assignment["attempt"]}).encode()
 
 
 def report_to(url: str = "", token: str = "", patience_seconds: float = 600.0) -> Reporter:

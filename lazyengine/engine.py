@@ -5,11 +5,13 @@ and answers from it.  Whatever a verb raises was not committed, except for an an
 the history first and refused then.
 """
 
+import logging
+import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -54,6 +56,8 @@ from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
 from lazyengine.watching import Watching
 from lazyengine.workflows import FlowSource, Runnable, Workflows, add_graphs
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -468,7 +472,7 @@ class Engine(Workflows, Watching):
 
         due = self.database.snapshot(read)
         for (_, owner, execution_id, key), is_lease in due:
-            with suppress(errors.WorkflowNotFound):  # of a flow that another process knows
+            with went_on(execution_id):
                 self._time_has_come(owner, execution_id, key, is_lease)
         return len(due)
 
@@ -488,10 +492,20 @@ class Engine(Workflows, Watching):
 
         self._transact(owner, work)
 
-    def carry_on_everywhere(self, limit: int = 1000) -> None:
-        """Do what the outbox says, where a process left it undone when it died."""
-        for owner, execution_id in self.database.snapshot(lambda store: store.noted(limit)):
-            self.carry_on(owner, execution_id)
+    def carry_on_everywhere(self, limit: int = 1000, seconds: float = CARRY_ON_SECONDS) -> None:
+        """Do what the outbox says, where a process left it undone when it died; stop after `seconds`.
+
+        It takes executions in any order and gives none all the time, so that one without an end holds up nobody.
+        """
+        deadline = time.monotonic() + seconds
+        found = self.database.snapshot(lambda store: store.noted(limit))
+        random.shuffle(found)
+        for owner, execution_id in found:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            with went_on(execution_id):
+                self.carry_on(owner, execution_id, left / 4)
 
     def check_ready(self) -> None:
         """Check that the database can be reached and has the newest schema.
@@ -518,6 +532,20 @@ class Engine(Workflows, Watching):
         if nest.has_news:
             self.database.ring()
         return answer, nest.left
+
+
+@contextmanager
+def went_on(execution_id: str) -> Iterator[None]:
+    """Let what is wrong with one execution not stop what others wait for: its flow may be known elsewhere, or changed.
+
+    :raises DatabaseUnavailable: that is wrong with all of them
+    """
+    try:
+        yield
+    except errors.DatabaseUnavailable:
+        raise
+    except errors.LazyEngineError as error:
+        logger.warning("execution %s is left for later: %s", execution_id, error)
 
 
 def steer(run: Resolution, wish: ExecutionState) -> None:

@@ -343,6 +343,12 @@ class OutboundFailed(LazyEngineError):
     code = "outbound.failed"
 
 
+class OutboundUnanswered(OutboundFailed):
+    """{where} was sent all of the request, and gave no answer: {reason}."""
+
+    code = "outbound.unanswered"
+
+
 class OutboundTooLarge(OutboundFailed):
     """{where} answers with more than {limit_bytes} bytes."""
 

@@ -28,7 +28,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
-from lazyengine.errors import OutboundFailed, OutboundRefused, OutboundTooLarge, SettingsInvalid
+from lazyengine.errors import OutboundFailed, OutboundRefused, OutboundTooLarge, OutboundUnanswered, SettingsInvalid
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -243,16 +243,18 @@ class _Call:
         if not METHOD.fullmatch(method):
             raise OutboundRefused(where=_shown(self._place), reason="the method is not one of HTTP")
         connection = self._connection()
+        failed: type[OutboundFailed] = OutboundFailed
         try:
             with self._watch():
                 connection.request(method, self._place.request_uri, body, headers, preload_content=False)
+                failed = OutboundUnanswered
                 answer = connection.getresponse()
                 content = b"" if method == "HEAD" else self._read(answer, max_bytes)
             if self._is_late:
                 raise TimeoutError
             return Response(answer.status, answer.headers, content, answer.reason or "")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            raise OutboundFailed(where=_shown(self._place), reason=self._reason(error)) from None
+            raise failed(where=_shown(self._place), reason=self._reason(error)) from None
         finally:
             connection.close()
 

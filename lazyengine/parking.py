@@ -34,10 +34,12 @@ class KeptBody:
     def __init__(self, body: Any) -> None:
         self._body = body
         self._parts: list[bytes] = []
+        self.size = 0
 
     def read(self, size: int | None = None) -> bytes:
         part: bytes = self._body.read(size)
         self._parts.append(part)
+        self.size += len(part)
         return part
 
     def again(self) -> io.BytesIO:
@@ -80,7 +82,7 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         if stay.stream is not None:
             return self._go_on(stay)
         token = STAY.set(stay)
-        req.body = KeptBody(req.body)
+        req.body = stay.body = KeptBody(req.body)
         try:
             goes_on: bool = super().handle_request(req, conn)
         except Parked:
@@ -120,6 +122,8 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         if not fs.cancelled() and isinstance(fs.exception(), Parked):
             self.park(conn, stay)
         elif stay is None or stay.request is None:
+            if stay is not None:
+                stay.leave()  # it had entered the room, and found an answer when it asked again
             conn.stay = None
             super().finish_request(conn, fs)
         else:

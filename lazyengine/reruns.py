@@ -83,6 +83,7 @@ def _load(run: Resolution, node: Node, mark: Mark, rerun: Rerun) -> None:
     run.load_run(node)
     _load_loop(run, node)
     if mark.items and not rerun.reset:
+        end_leases_again(run.store.connection, run.execution_id, run.now, mark.key)
         run.marks |= read_item_marks(run.store.connection, run.execution_id, mark.key)
         _count_asleep(run, mark.key)
 

@@ -11,6 +11,7 @@ import resource
 from typing import Any
 
 from lazyengine.auth import Authenticator
+from lazyengine.callbacks import UNSPECIFIED
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
@@ -48,7 +49,9 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         print(f"lazyengine listens on {listener}", flush=True)  # noqa: T201
     address = str(server.LISTENERS[0])
-    if not _settings.public_url and address.startswith("http"):  # the workers, which come after this, read it
+    if (
+        not _settings.public_url and _settings.host not in UNSPECIFIED and address.startswith("http")
+    ):  # the workers, which come after this, read it
         os.environ[PREFIX + "PUBLIC_URL"] = address
     if pipe := os.environ.pop(READY_PIPE, ""):
         with os.fdopen(int(pipe), "w") as ready:

@@ -86,7 +86,7 @@ class Supervisor:
     def _beside(self, address: str) -> dict[str, tuple[list[str], Mapping[str, str]]]:
         """Return the commands that run beside the API, with their environments."""
         url = reachable(address)
-        public_url = os.environ.get(PUBLIC_URL) or url or ""
+        public_url = os.environ.get(PUBLIC_URL) or (address if url == address else "")
         dispatcher = (["dispatch"], os.environ | {PUBLIC_URL: public_url})
         beside: dict[str, tuple[list[str], Mapping[str, str]]] = {"dispatcher": dispatcher}
         if url:

@@ -5,7 +5,9 @@ Source: Mistral's `actions/std_actions.py` (SleepAction, TestDictAction).
 
 from typing import Any
 
-from lazyengine.actions.contract import Context
+from lazyengine.actions.contract import ActionFailed, Context
+
+MOST_MEMBERS = 100_000
 
 
 def sleep(context: Context, seconds: float = 1) -> None:
@@ -15,4 +17,6 @@ def sleep(context: Context, seconds: float = 1) -> None:
 
 def make_dict(size: int = 0, key_prefix: str = "", val: Any = "") -> dict[str, Any]:
     """Return so many members of the same value."""
+    if not 0 <= size <= MOST_MEMBERS:
+        raise ActionFailed(f"size is from 0 to {MOST_MEMBERS}")
     return {f"{key_prefix}{number}": val for number in range(size)}

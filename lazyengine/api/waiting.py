@@ -37,6 +37,10 @@ class Progress:
     events: int | None = None
 
 
+MOST_KEPT_BYTES = 64 * 1024
+"""A request with a larger body is answered at once."""
+
+
 class Stay:
     """One request that may wait.
 
@@ -50,9 +54,15 @@ class Stay:
         self.is_over = False  # the server ends: what there is is the answer
         self.is_called = False  # woken, and has not asked since
         self.room: Room | None = None
+        self.body: Any = None  # of the request, which is kept as long as it waits
         self.request: Any = None  # the server's: what runs again
         self.response: Any = None  # and the one that goes on
         self.stream: Any = None  # of an answer that has begun: an iterator that may raise `Parked` and goes on then
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its body takes too much memory to be kept while it waits."""
+        return self.body is not None and self.body.size > MOST_KEPT_BYTES
 
     def seconds_left(self, seconds: float) -> float:
         """Return how long it may still wait; `seconds` at the first time."""
@@ -197,7 +207,7 @@ class Waiting:
         stay = STAY.get()
         if stay is None:
             return self._hold_a_thread(seconds, wish, ask, done) if self.places.acquire(blocking=False) else answer
-        if stay.seconds_left(seconds) <= 0:
+        if stay.seconds_left(seconds) <= 0 or stay.is_heavy:
             return answer
         self.room.enter(stay, wish)
         if done(answer := ask()):

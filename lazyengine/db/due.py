@@ -66,10 +66,17 @@ def end_lease(connection: Connection, execution_id: str, key: Key, now: datetime
     return bool(connection.execute(update(t.mark).where(*where).values(lease_expires_at=None)).rowcount)
 
 
-def end_leases_again(connection: Connection, execution_id: str, now: datetime) -> None:
-    """Let the leases run out that ended while nobody waited for the tasks any more."""
-    is_held = (_mark.claimed_by.is_not(None), _mark.state.in_(ATTEMPTED_TASK_STATES))
-    where = (_mark.execution_id == execution_id, _mark.lease_expires_at.is_(None), *is_held)
+def end_leases_again(connection: Connection, execution_id: str, now: datetime, run: Key | None = None) -> None:
+    """Let the leases run out that ended while nobody waited for the tasks any more.
+
+    What a dispatcher is sending has none.
+
+    :param run: only of its items
+    """
+    is_held = (_mark.claimed_by.is_not(None), _mark.resend_at.is_(None), _mark.state.in_(ATTEMPTED_TASK_STATES))
+    where = [_mark.execution_id == execution_id, _mark.lease_expires_at.is_(None), *is_held]
+    if run is not None:
+        where += [_mark.node_id == run[0], _mark.iteration == run[1], _mark.item != WHOLE]
     connection.execute(update(t.mark).where(*where).values(lease_expires_at=now))
 
 

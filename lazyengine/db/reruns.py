@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select, update
 
 from lazyengine.core.graph import Key
-from lazyengine.core.state import WHOLE, ExecutionState, Mark, TaskState
+from lazyengine.core.state import ATTEMPTED_TASK_STATES, WHOLE, ExecutionState, Mark, TaskState
 from lazyengine.db import tables as t
 from lazyengine.db.rows import mark_of
 from lazyengine.db.statements import SMALL_MARK
@@ -66,7 +66,7 @@ def offer_again(connection: Connection, execution_id: str, key: Key | None, now:
     """
     rows: list[Any] = connection.execute(  # type: ignore[assignment]
         select(*SMALL_MARK)
-        .where(_mark.execution_id == execution_id, _mark.state == TaskState.RUNNING)
+        .where(_mark.execution_id == execution_id, _mark.state.in_(ATTEMPTED_TASK_STATES))
         .order_by(_mark.node_id, _mark.iteration, _mark.item)
     ).all()
     running = {(row.node_id, row.iteration) for row in rows if row.item == WHOLE} | {key}

@@ -40,10 +40,20 @@ TAKE = (
         resend_at=bindparam("until"),
     )
 )
+_is_unheard = _mark.lease_expires_at.is_(None)
+# Who has it may have said so already: that lease stands.  MySQL assigns from left to right.
 GIVE = (
     update(t.mark)
     .where(_taken)
-    .values(claimed_by=bindparam("holder"), lease_expires_at=bindparam("until"), resend_at=None, sends=None)
+    .ordered_values(
+        (_mark.claimed_by, case((_is_unheard, bindparam("holder", type_=_mark.claimed_by.type)), else_="")),
+        (
+            _mark.lease_expires_at,
+            case((_is_unheard, bindparam("until", type_=_mark.lease_expires_at.type)), else_=_mark.lease_expires_at),
+        ),
+        (_mark.resend_at, null()),
+        (_mark.sends, null()),
+    )
 )
 PUT_BACK = (
     update(t.mark)

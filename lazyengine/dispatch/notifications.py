@@ -39,6 +39,13 @@ LONGEST_RETRY_SECONDS = 3600.0
 ERROR_LENGTH = 500
 
 
+MOST_AVOIDED = 100
+"""Places that one statement leaves out; who comes upon another one of them looks again after a moment."""
+
+FORGET_SECONDS = 3600.0
+"""How long after its pause a place that was away is remembered."""
+
+
 class Places:
     """Which places not to call now: those that others are calling, and those that are away."""
 
@@ -51,7 +58,10 @@ class Places:
         """Return the places that are not to be called now."""
         with self._lock:
             now = time.monotonic()
-            return [place for place, until in self._until.items() if until > now]
+            for place in [place for place, until in self._until.items() if until < now - FORGET_SECONDS]:
+                del self._until[place]
+                self._failures.pop(place, None)
+            return [place for place, until in self._until.items() if until > now][:MOST_AVOIDED]
 
     def enter(self, place: str) -> bool:
         """Take a place for oneself, unless somebody else is there."""

@@ -26,6 +26,12 @@ logger = logging.getLogger(__name__)
 NOTIFIERS = 4
 """Destinations that a dispatcher notifies at a time."""
 
+CARRY_ON_SECONDS = 1.0
+"""How long one look goes on with what others have left undone."""
+
+IDLE_SECONDS = 0.2
+"""Between two looks that find nothing, whatever is due."""
+
 GRACE_SECONDS = 60
 """How long what a dispatcher holds may take to be finished, once it is asked to end."""
 
@@ -66,6 +72,7 @@ class Dispatcher:
             while not self.stopped.is_set():
                 try:
                     found = self.look()
+                    pause = self.pause_seconds(found)
                     failures = 0
                 except AWAY as error:
                     logger.warning("the dispatcher waits: %s", error)
@@ -76,7 +83,7 @@ class Dispatcher:
                 if failures:
                     self.stopped.wait(backoff_seconds(failures, LONGEST_WAIT_SECONDS))
                     continue
-                listener.wait(0.0 if self.stopped.is_set() else self.pause_seconds(), found)
+                listener.wait(0.0 if self.stopped.is_set() else pause, found)
                 for call in self.calls:
                     call.ring()
         for lane in self.lanes:
@@ -85,18 +92,22 @@ class Dispatcher:
     def look(self) -> bool:
         """Do what is due, and say whether there was anything."""
         found = self.engine.fire_due() > 0
-        self.engine.carry_on_everywhere()
+        self.engine.carry_on_everywhere(seconds=CARRY_ON_SECONDS)
         database, now = self.engine.database, self.engine.clock()
         if database.snapshot(lambda store: anything_lost(store.connection, now)):
             found = database.transaction(lambda store: take_up(store.connection, now)) > 0 or found
         return found
 
-    def pause_seconds(self) -> float:
-        """Return how long nothing is due."""
+    def pause_seconds(self, found: bool) -> float:
+        """Return how long nothing is due.
+
+        :param found: the last look found something; if not, what is overdue is not for this process
+        """
         due = self.engine.next_due()
         if due is None:
             return LONGEST_WAIT_SECONDS
-        return max(0.0, min((due - self.engine.clock()).total_seconds(), LONGEST_WAIT_SECONDS))
+        shortest = 0.0 if found else IDLE_SECONDS
+        return max(shortest, min((due - self.engine.clock()).total_seconds(), LONGEST_WAIT_SECONDS))
 
     def stop(self) -> None:
         """Begin nothing more; `run` returns when what was begun is finished."""

@@ -9,7 +9,7 @@ from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.dispatch.senders import DestinationAway, SendingFailed
 from lazyengine.dispatch.webhook import Signer, event
 from lazyengine.dispatch.wire import Wire
-from lazyengine.errors import OutboundFailed, OutboundRefused, RequestInvalid
+from lazyengine.errors import OutboundFailed, OutboundRefused, OutboundTooLarge, OutboundUnanswered, RequestInvalid
 from lazyengine.outbound import Outbound
 from lazyengine.records import Errand, Report
 from lazyengine.settings import Settings
@@ -37,6 +37,10 @@ class HttpSender:
             headers["traceparent"] = assignment.traceparent
         try:
             answer = self.outbound.post(self.url, body.encode(), headers, self.timeout_seconds)
+        except OutboundTooLarge:
+            return None  # it was taken, with too many words
+        except OutboundUnanswered as error:
+            raise SendingFailed(str(error)) from error
         except (OutboundRefused, OutboundFailed, OSError) as error:
             raise DestinationAway(str(error)) from error
         if answer.status in AWAY:

@@ -129,7 +129,7 @@ def test_deciders_see_results(processes):
 
 
 def test_what_a_flow_requires_has_to_be_given(processes):
-    """Every name that is missing is told; those that nobody takes do no harm, and what has a default may be left out, or given."""
+    """Every missing name is told; what nobody takes does no harm; what has a default may be left out, or given."""
     run = processes(lambda: unordered_flow.Flow("f").add(Two("a"), Work("b")))
     with pytest.raises(errors.InputInvalid, match="'right' is missing"):
         run.start(left=1, unheard=2)

@@ -15,6 +15,7 @@ NEVER_ANSWERED = {
     "outbound.refused",
     "outbound.failed",
     "outbound.too_large",
+    "outbound.unanswered",
     "worker.refused",
 }
 """Codes of errors that stop the service before it serves anybody, or are met by those who call others."""
