@@ -25,8 +25,9 @@ Theory of operation:
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
 
+import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from threading import Condition
@@ -51,7 +52,9 @@ from lazyengine.pictures import write
 from lazyengine.records import Assignment
 from lazyengine.settings import Settings
 
-__all__ = ["UNFINISHED", "Controller", "complete_task", "get_state", "start", "stop"]
+__all__ = ["UNFINISHED", "Controller", "complete_task", "get_state", "know", "start", "stop"]
+
+logger = logging.getLogger(__name__)
 
 THREADS = 4
 
@@ -68,8 +71,9 @@ class Controller:
     """
     :param store: the URL of a database; or a connection to one, whose transaction all calls join: the caller commits;
         or a persistence backend of TaskFlow, or the configuration that TaskFlow makes one from, ``{"connection": ...}``
-    :param executor: "threads" of this process; another executor, given what can be pickled; a function that is called
-        with each `Assignment` after it was committed; None leaves tasks to whoever completes them
+    :param executor: "threads" of this process, or "processes", which are given what can be pickled; another executor,
+        which the caller shuts down; a function that is called with each `Assignment` after it was committed; None
+        leaves tasks to whoever completes them
     :param flows: flows that this process knows, beside those that it starts
     :param none_completes: a task that returns None has finished with that result
     """
@@ -81,7 +85,8 @@ class Controller:
         self.flows = Flows({})
         for flow in flows:
             self.know(flow)
-        self.executor = ThreadPoolExecutor(THREADS, "lazyengine") if executor == "threads" else executor
+        self._owns_executor = isinstance(executor, str)
+        self.executor = _make(executor) if isinstance(executor, str) else executor
         self.none_completes = none_completes
         self._idle, self._under_way = Condition(), 0
         if isinstance(store, Connection) and isinstance(self.executor, Executor):
@@ -110,7 +115,7 @@ class Controller:
         """Wait for the tasks that this process runs, and for those that follow; then let go of all it has."""
         with self._idle:
             self._idle.wait_for(lambda: not self._under_way)
-        if isinstance(self.executor, Executor):
+        if isinstance(self.executor, Executor) and self._owns_executor:
             self.executor.shutdown()
         self.store.close()
 
@@ -218,18 +223,35 @@ class Controller:
             self._count(-1)
 
     def _take_in(self, assignment: Assignment, future: "Future[Any]") -> None:
-        error = future.exception()
-        result = error if error is not None else future.result()
-        waits = result is UNFINISHED or (result is None and not self.none_completes and not assignment.reverts)
+        """Say how a task ended; one that was not run, and one whose end cannot be kept, is on offer to the next start.
+
+        So is one whose end the database did not take in time.
+        """
         try:
-            if waits:
+            error = None if future.cancelled() else future.exception()
+            if future.cancelled() or isinstance(error, BrokenExecutor):
+                self.store.let_go(assignment, offers=True)
+                return
+            result = error if error is not None else future.result()
+            if result is UNFINISHED or (result is None and not self.none_completes and not assignment.reverts):
                 self.store.let_go(assignment, offers=False)
-            else:
-                self._hand_out(
-                    self.store.complete(assignment.execution_id, assignment.task, result, assignment.attempt)
-                )
+                return
+            scheduled = self.store.complete(assignment.execution_id, assignment.task, result, assignment.attempt)
         except OVERTAKEN:
             return
+        except Exception:
+            logger.exception("the end of task '%s' of execution %s is lost", assignment.task, assignment.execution_id)
+            self.store.let_go(assignment, offers=True)
+            return
+        self._hand_out(scheduled)
+
+
+def _make(executor: str) -> Executor:
+    if executor == "threads":
+        return ThreadPoolExecutor(THREADS, "lazyengine")
+    if executor == "processes":
+        return ProcessPoolExecutor()
+    raise ValueError(f"an executor is 'threads', 'processes', an executor, a function or None, not {executor!r}")
 
 
 def _id_of(execution: Execution) -> str:
@@ -240,6 +262,11 @@ def _id_of(execution: Execution) -> str:
 def default() -> Controller:
     """Return the controller that the functions of this module use."""
     return Controller()
+
+
+def know(flow: Flow | FlowFactory) -> str:
+    """As `Controller.know`: who completes a task of a flow in a process that has not started it has to know it."""
+    return default().know(flow)
 
 
 def start(

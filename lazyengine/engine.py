@@ -105,11 +105,12 @@ class Engine(Workflows, Watching):
         """
         return self._start(owner, start, self.find_runnable(owner, start))
 
-    def start_flow(self, owner: str, name: str, input: dict[str, Any]) -> Started:
+    def start_flow(self, owner: str, name: str, input: dict[str, Any], id: str | None = None) -> Started:
         """Start an execution of a TaskFlow flow that this engine knows.
 
         :param input: what its atoms require and none of them provides, by name; what no atom takes is left out, as
             TaskFlow takes a store that several flows share
+        :param id: of the execution, or None
         :raises WorkflowNotFound: it knows no such flow
         :raises InputInvalid: the input lacks something
         """
@@ -117,7 +118,7 @@ class Engine(Workflows, Watching):
         assert flow.compiled is not None
         graph = flow.compiled[0]
         taken = {one: input[one] for one in (*graph.required, *graph.optional) if one in input}
-        return self._start(owner, Start(None, "", workflow=name, input=taken), flow)
+        return self._start(owner, Start(None, "", workflow=name, input=taken, id=id), flow)
 
     def _start(self, owner: str, start: Start, runnable: Runnable | None) -> Started:
         execution_id = start.id or str(uuid.uuid4())

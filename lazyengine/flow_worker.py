@@ -66,7 +66,9 @@ def _decide(compiled: CompiledFlow, links: list[list[str]], history: dict[str, A
 
 def call_of(atom: Atom, reverts: bool, arguments: Mapping[str, Any]) -> Call:
     """Return the call of a task or a retry controller with arguments that are JSON."""
-    given = dict(arguments)
+    bound = atom.revert_rebind if reverts else atom.rebind
+    injected = {argument: atom.inject[name] for argument, name in bound.items() if name in (atom.inject or {})}
+    given = injected | dict(arguments)
     if hasattr(atom, "on_failure"):
         given["history"] = history_of(given["history"])
     if reverts:
@@ -81,9 +83,16 @@ def outcome_of(result: Any) -> Outcome:
         return Outcome(TaskState.FAILURE, None, Failure(result.exc_type_names[0], result.exception_str))
     if isinstance(result, BaseException):
         details = "".join(traceback.format_exception(result))
-        return Outcome(TaskState.FAILURE, None, Failure(type(result).__name__, str(result), details))
+        return Outcome(TaskState.FAILURE, None, Failure(type(result).__name__, _message(result), details))
     try:
         to_json(result)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return Outcome(TaskState.FAILURE, None, Failure("result", f"the result of a task is JSON: {error}"))
     return Outcome(TaskState.SUCCESS, result)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"

@@ -10,6 +10,7 @@ to the flow, then what an atom that runs before provides, the nearest scope firs
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -41,6 +42,9 @@ LOG = logging.getLogger(__name__)
 FAILED = "failed"
 """The only variable of an execution of a flow."""
 
+MOST_PINNED = 10_000
+"""Executions whose flows a process keeps apart from others of the same name."""
+
 EXTRACTION_ERRORS = (IndexError, KeyError, ValueError, TypeError)
 
 LIBRARY = frozenset({retry.AlwaysRevert, retry.AlwaysRevertAll, retry.ForEach, retry.ParameterizedForEach, retry.Times})
@@ -67,6 +71,7 @@ class Flows:
     def __init__(self, factories: Mapping[str, Callable[[], Flow]], hands_out: bool = False) -> None:
         self.factories, self.hands_out = factories, hands_out
         self._known: dict[str, Known] = {}
+        self._pinned: dict[str, Known] = {}
         self._lock = Lock()
 
     def __iter__(self) -> Iterator[str]:
@@ -76,6 +81,16 @@ class Flows:
         """Make another flow known."""
         self.factories = {**self.factories, name: factory}
         self._known.pop(name, None)
+
+    def pin(self, execution_id: str, name: str) -> None:
+        """Let an execution keep the flow that has a name now, whatever is made known by that name after it."""
+        self._pinned[execution_id] = self.known(name)
+        while len(self._pinned) > MOST_PINNED:
+            self._pinned.pop(next(iter(self._pinned)))
+
+    def of(self, execution_id: str, name: str) -> Known:
+        """Return the flow of an execution.  Raises as `known` does."""
+        return self._pinned.get(execution_id) or self.known(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self.factories
@@ -144,7 +159,7 @@ class FlowData(DataFlow):
         :raises FlowChanged: it knows another one by its name
         """
         assert self.identity.flow is not None
-        known = self.flows.known(self.identity.flow)
+        known = self.flows.of(self.execution_id, self.identity.flow)
         if known.digest != self.identity.definition_digest:
             raise errors.FlowChanged(execution_id=self.execution_id, workflow=self.identity.flow)
         return known.compiled
@@ -160,12 +175,15 @@ class FlowData(DataFlow):
         if node.kind is Kind.GATE:
             return Host.run(self, node, key)
         atom = self.compiled.atoms[node.id]
-        arguments = self.arguments(node.id, atom.rebind, atom.optional)
+        arguments = self.arguments(node.id, atom.rebind, atom.optional, asks=not self.is_handed_out(node))
         if self.is_handed_out(node):
             history = {"history": self.attempts_of(node.id)} if node.kind is Kind.RETRY else {}
             self.inputs[key] = arguments | history
             return None
-        return self._call(atom.execute, history=self.history(node.id), **arguments)
+        outcome = self._call(atom.execute, history=self.history(node.id), **arguments)
+        if not is_json(outcome.result):
+            raise Refused("what a retry controller returns has to be JSON, and a list instead of a tuple")
+        return outcome
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
         assert self.compiled  # who does not know the flow takes no reports
@@ -183,7 +201,7 @@ class FlowData(DataFlow):
         if node.kind is Kind.GATE:
             return Host.revert(self, node, key)
         atom = self.compiled.atoms[node.id]
-        arguments = self.arguments(node.id, atom.revert_rebind, atom.revert_optional)
+        arguments = self.arguments(node.id, atom.revert_rebind, atom.revert_optional, asks=not self.is_handed_out(node))
         failures = self.failures()
         if node.kind is Kind.TASK:
             outcome = self.outcome_of(node.id) or Outcome(TaskState.SUCCESS)
@@ -242,7 +260,7 @@ class FlowData(DataFlow):
             self.attempts[controller, 1] = attempts
             if self.is_handed_out(node):
                 return None
-            arguments = self.arguments(controller, atom.rebind, atom.optional)
+            arguments = self.arguments(controller, atom.rebind, atom.optional, asks=True)
             answer = self._call(atom.on_failure, history=self.history(controller), **arguments)
         said = _result(answer)
         if said not in tuple(Strategy):
@@ -267,16 +285,20 @@ class FlowData(DataFlow):
 
     # -- what atoms are given -----------------------------------------------------------------------------------------
 
-    def arguments(self, id: int, names: Mapping[str, str], optional: Iterable[str]) -> dict[str, Any]:
+    def arguments(
+        self, id: int, names: Mapping[str, str], optional: Iterable[str], asks: bool = False
+    ) -> dict[str, Any]:
         """Bind the arguments of an atom: {argument: the name that it is provided under}.
 
+        :param asks: it is called here, so that they need not be JSON
         :raises Refused: nobody provides one that it needs
         """
         atom, given = self.compiled.atoms[id], self._load_execution().input or {}
         found = {}
         for argument, name in names.items():
             if atom.inject and name in atom.inject:
-                found[argument] = atom.inject[name]
+                if asks or is_json(atom.inject[name]):  # whoever calls a task has the atom, too
+                    found[argument] = atom.inject[name]
             elif name in given:
                 found[argument] = given[name]
             elif name in self.compiled.providers:
@@ -394,3 +416,11 @@ def history_of(attempts: Iterable[Any]) -> retry.History:
     return retry.History(
         [(result, {name: to_taskflow(failure) for name, failure in failures.items()}) for result, failures in attempts]
     )
+
+
+def is_json(value: Any) -> bool:
+    """Tell whether a value is read from the database as it was written."""
+    try:
+        return bool(json.loads(to_json(value)) == value)
+    except (TypeError, ValueError, RecursionError):
+        return False

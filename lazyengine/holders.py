@@ -17,9 +17,10 @@ def this_process() -> str:
 def is_gone(holder: str, until: datetime | None) -> bool:
     """Tell whether who holds a task has died: a process of this machine, or one that was not heard of in time."""
     host, _, pid = holder.rpartition(":")
-    if host == socket.gethostname() and pid.isdecimal():
-        return not _is_alive(int(pid))
-    return until is None or until <= datetime.now(UTC)
+    if until is not None and until <= datetime.now(UTC):  # who lives renews it; a new process may have an old number
+        return True
+    is_here = host == socket.gethostname() and pid.isdecimal()
+    return not _is_alive(int(pid)) if is_here else until is None
 
 
 def _is_alive(pid: int) -> bool:

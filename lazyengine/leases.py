@@ -1,9 +1,12 @@
 """What a process holds stays its own: leases are renewed while there is something to hold, and no thread is left."""
 
+import logging
 from collections.abc import Callable
 from threading import Condition, Thread
 
 from lazyengine.records import Assignment
+
+logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 3
 
@@ -42,7 +45,10 @@ class Leases:
                     return
                 held = list(self._held.values())
             for assignment in held:
-                self.renew(assignment)
+                try:
+                    self.renew(assignment)
+                except Exception:
+                    logger.exception("the lease of task '%s' was not renewed", assignment.task)
 
 
 def _key(assignment: Assignment) -> tuple[str, str, int, int]:

@@ -36,13 +36,17 @@ class OwnStore:
     # -- the four verbs -----------------------------------------------------------------------------------------------
 
     def start(self, name: str, given: Mapping[str, Any]) -> tuple[str, tuple[Assignment, ...]]:
-        started = self.engine.start_flow(OWNER, name, dict(given))
+        id = str(uuid.uuid4())
+        self.flows.pin(id, name)
+        started = self.engine.start_flow(OWNER, name, dict(given), id)
         return started.execution.id, started.scheduled
 
     def go_on(self, execution: str, name: str | None, given: Mapping[str, Any]) -> tuple[Assignment, ...]:
         """Resume an execution; return what is on offer, and what somebody held who has died."""
         flow = self.engine.get_execution(OWNER, execution).workflow
-        self.flows.compiled(flow)
+        if name is not None:
+            self.flows.pin(execution, name)
+        self.flows.of(execution, flow)
         self.engine.update_execution(OWNER, execution, state=ExecutionState.RUNNING)
         return tuple(self._left(execution, flow))
 
@@ -84,7 +88,7 @@ class OwnStore:
 
     def _atom(self, assignment: Assignment) -> Atom:
         assert assignment.flow is not None
-        return self.flows.compiled(assignment.flow).atom(assignment.task)
+        return self.flows.of(assignment.execution_id, assignment.flow).compiled.atom(assignment.task)
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
         """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, exc, make_url
 
 from lazyengine import errors
 from lazyengine.db import migrations
@@ -41,7 +41,8 @@ class Database:
         self._engine: Engine | None = None
         self._pid = 0
         self._lock = threading.Lock()
-        self._writer = threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        self._reader = self._writer if is_in_memory(self.url) else nullcontext()
         self.bell = Bell(self)
 
     @property
@@ -73,7 +74,8 @@ class Database:
 
     def snapshot(self, work: Callable[[Store], T]) -> T:
         """Run `work`, which only reads.  Raises as `transaction` does."""
-        return self._repeat(work, writes=False)
+        with self._reader:
+            return self._repeat(work, writes=False)
 
     def _repeat(self, work: Callable[[Store], T], writes: bool) -> T:
         deadline = time.monotonic() + self.settings.busy_timeout_seconds
@@ -143,6 +145,12 @@ class CallersTransaction:
     """Stands in for a `Database` in a transaction that the caller has begun and ends; nothing is repeated."""
 
     def __init__(self, connection: Connection) -> None:
+        """
+        :raises ValueError: on a server, it would not see what others commit while it waits for them
+        """
+        isolation = connection.get_isolation_level()
+        if connection.dialect.name != "sqlite" and isolation != "READ COMMITTED":
+            raise ValueError(f"the connection has to be at READ COMMITTED, not at {isolation}: set its isolation_level")
         self.connection = connection
 
     def transaction(self, work: Callable[[Store], T]) -> T:
@@ -170,12 +178,19 @@ def _with_driver(url: str) -> str:
     return url
 
 
+def is_in_memory(url: Any) -> bool:
+    """Tell whether a database ends with its connection."""
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
 def _create(url: Any, settings: Settings) -> Engine:
     wait_seconds = settings.busy_timeout_seconds
     backend = url.get_backend_name()
     options: dict[str, Any] = {"pool_size": settings.threads, "max_overflow": 4, "pool_timeout": wait_seconds}
     if backend == "sqlite":
         options["connect_args"] = {"timeout": wait_seconds, "check_same_thread": False}
+        if is_in_memory(url):  # the database is its one connection
+            options = {"poolclass": StaticPool, "connect_args": options["connect_args"]}
     elif backend == "postgresql":
         options["connect_args"] = {"options": f"-c lock_timeout={int(wait_seconds * 1000)}", "connect_timeout": 5}
     elif backend == "mysql":

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
@@ -385,3 +385,56 @@ def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert (tmp_path / "flows.db").exists()
     door.default().close()
     door.default.cache_clear()
+
+
+class Says(task.Task):
+    def __init__(self, name: str, word: object) -> None:
+        super().__init__(name, inject={"word": word})
+
+    def execute(self, word: object) -> str:
+        return f"said {word}"
+
+
+def test_flows_of_one_name_are_kept_apart() -> None:
+    """In memory; an execution has the flow that it was started with, whatever is started by that name after it."""
+    with Controller("sqlite://") as controller:
+        ids = [controller.start(linear_flow.Flow("mail").add(Says("say", word))) for word in ("ann", "bob")]
+        settled(controller)
+        found = [controller.store.engine.get_task("", id, "say").result for id in ids]
+    assert found == ["said ann", "said bob"]
+
+
+def test_what_is_injected_need_not_be_json() -> None:
+    flow = linear_flow.Flow("f").add(Says("first", 1), Says("second", Path("/x")))
+    with Controller("sqlite://") as controller:
+        execution = controller.start(flow)
+        settled(controller)
+        assert controller.get_state(execution) == "SUCCESS"
+        assert controller.store.engine.get_task("", execution, "second").result == "said /x"
+
+
+def test_an_executor_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="not 'process'"):
+        Controller("sqlite://", executor="process")
+
+
+def test_a_cancelled_call_is_on_offer_to_the_next_start() -> None:
+    """An executor that is shut down has not run it, and that is no failure."""
+    begun, may_end = Event(), Event()
+
+    class Waits(task.Task):
+        def execute(self) -> int:
+            begun.set()
+            may_end.wait(30)
+            return 1
+
+    flow = unordered_flow.Flow("f").add(Waits("one"), Waits("two"))
+    with ThreadPoolExecutor(1) as executor, Controller("sqlite://", executor=executor) as first:
+        execution = first.start(flow)
+        begun.wait(30)
+        executor.shutdown(wait=False, cancel_futures=True)
+        may_end.set()
+        settled(first)
+        tasks = [first.store.engine.get_task("", execution, name) for name in ("one", "two")]
+        assert sorted(one.state for one in tasks) == ["RUNNING", "SUCCESS"]
+        assert next(one.claimed_by for one in tasks if one.state == "RUNNING") is None
