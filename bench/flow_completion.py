@@ -27,8 +27,9 @@ from taskflow.flow import Flow
 from taskflow.patterns import linear_flow
 
 from lazyengine.compilers.patterns import Compiler
-from lazyengine.controller import OWNER, Controller
+from lazyengine.controller import Controller
 from lazyengine.core.state import Outcome, TaskState
+from lazyengine.own_store import OWNER
 from lazyengine.records import Report
 
 LENGTHS = (100, 10_000)
@@ -66,7 +67,7 @@ class Chain:
         for first in range(0, self.at, 1000):
             ended = range(first, min(first + 1000, self.at))
             reports = [Report(f"t{n}", Outcome(TaskState.SUCCESS, n)) for n in ended]
-            self.controller.engine.complete_tasks(OWNER, self.id, reports)
+            self.controller.store.engine.complete_tasks(OWNER, self.id, reports)
 
     def round(self) -> float:
         """Return the median of some completions."""
