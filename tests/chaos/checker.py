@@ -92,12 +92,14 @@ class Checker:
         yield from (f"{place} ended {times} times" for place, times in ended.items() if times > 1)
         if self.executions[id].state != "SUCCESS":
             return
-        over = {place for place, _ in ended}
+        over: dict[tuple[str, int, int], int] = {}
+        for (name, iteration, item, attempt), _ in ended:  # the lapse of an item raises the attempt of its run
+            over[name, iteration, item] = max(attempt, over.get((name, iteration, item), 0))
         last: dict[tuple[str, int, int], int] = {}
         for name, iteration, item, attempt in begun:
             last[name, iteration, item] = max(attempt, last.get((name, iteration, item), 0))
         for (name, iteration, item), attempt in last.items():
-            if (name, iteration, item, attempt) not in over:
+            if over.get((name, iteration, item), 0) < attempt:
                 yield f"is SUCCESS, and attempt {attempt} of {name}, {iteration}, {item} never ended"
 
     def tasks(self, id: str) -> Iterable[Any]:
