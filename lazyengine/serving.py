@@ -17,8 +17,8 @@ from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
 from lazyengine.parking import keep_response
 from lazyengine.registry import registered_flows
-from lazyengine.settings import PREFIX, Settings, load
-from lazyengine.supervisor import READY_PIPE
+from lazyengine.settings import Settings, load
+from lazyengine.supervisor import PUBLIC_URL, READY_PIPE
 
 _settings = load({})
 
@@ -52,7 +52,7 @@ def when_ready(server: Any) -> None:
     if (
         not _settings.public_url and _settings.host not in UNSPECIFIED and address.startswith("http")
     ):  # the workers, which come after this, read it
-        os.environ[PREFIX + "PUBLIC_URL"] = address
+        os.environ[PUBLIC_URL] = address
     if pipe := os.environ.pop(READY_PIPE, ""):
         with os.fdopen(int(pipe), "w") as ready:
             ready.write(address)

@@ -48,7 +48,7 @@ def claim_tasks(connection: Connection, owner: str | None, claim: Claim, now: da
         lock_name(connection, "claim", owner or "", claim.worker, claim.key)
         keys = _taken_before(connection, owner, claim)
     if not keys:
-        keys = _on_offer(connection, owner, claim, now)
+        keys = lock_oldest(connection, owner, claim, now)
         _take(connection, claim, keys, now)
     return _assignments(connection, keys, now)
 
@@ -67,18 +67,20 @@ def anything_to_claim(connection: Connection, owner: str | None, claim: Claim, n
     return connection.execute(offers(owner, claim, now).limit(1)).first() is not None
 
 
-def _on_offer(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> Sequence[Any]:
-    """Rows that another claim or a completion holds at this moment are passed over (SKIP LOCKED).
+def lock_oldest(connection: Connection, owner: str | None, claim: Claim, now: datetime) -> Sequence[Any]:
+    """Lock what has been on offer longest, up to the limit of the claim.
 
-    So claims do not wait for each other; SQLite has one writer at a time and needs none of it.
+    Rows that another claim, a dispatcher or a completion holds at this moment are passed over (SKIP LOCKED), so none
+    waits for another; SQLite has one writer at a time and needs none of it.
     """
     oldest = offers(owner, claim, now).order_by(_mark.offered_at)
     if connection.dialect.name == "mysql":
-        return _lock_in_turn(connection, claim.limit, connection.execute(oldest.limit(2 * claim.limit + MANY)).all())
+        found = connection.execute(oldest.limit(2 * claim.limit + MANY)).all()
+        return _lock_in_turn(connection, claim.limit, found, now)
     return connection.execute(oldest.limit(claim.limit).with_for_update(skip_locked=True)).all()
 
 
-def _lock_in_turn(connection: Connection, limit: int, found: Sequence[Any]) -> list[Any]:
+def _lock_in_turn(connection: Connection, limit: int, found: Sequence[Any], now: datetime) -> list[Any]:
     """Lock up to `limit` of the rows found: MariaDB would lock all that it sorts, and others would get none of them."""
     locked: list[Any] = []
     at = 0
@@ -86,7 +88,7 @@ def _lock_in_turn(connection: Connection, limit: int, found: Sequence[Any]) -> l
         some = found[at : at + min(limit - len(locked), MOST_TERMS)]
         at += len(some)
         terms = or_(*(and_(*map(operator.eq, KEY, key)) for key in some))
-        statement = select(*KEY).where(terms, _mark.offered_at.is_not(None)).with_for_update(skip_locked=True)
+        statement = select(*KEY).where(terms, _mark.offered_at <= now).with_for_update(skip_locked=True)
         locked += connection.execute(statement).all()
     return locked
 
@@ -111,13 +113,11 @@ def _take(connection: Connection, claim: Claim, keys: Sequence[Any], now: dateti
 
 
 def _assignments(connection: Connection, keys: Sequence[Any], now: datetime) -> tuple[Assignment, ...]:
-    rows = rows_handed_out(connection, keys)
-    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
-    return tuple(assignment_of(row, now) for row in rows)
+    return tuple(assignment_of(row, now) for row in rows_handed_out(connection, keys))
 
 
 def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
-    """Read what whoever runs them has to know of those that are still theirs; served by the primary keys.
+    """Read what whoever runs them has to know of those that are still theirs, the oldest first; by the primary keys.
 
     Each key is a term of its own: SQLite would read the whole table for a list of row values.
     """
@@ -147,6 +147,7 @@ def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
             .join(_whole, and_(*map(operator.eq, RUN, (*_whole.primary_key,)[:3]), _whole.c.item == WHOLE))
             .where(or_(*terms), _mark.state.in_(ATTEMPTED_TASK_STATES))
         )
+    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
     return rows
 
 

@@ -4,24 +4,20 @@ What a dispatcher has taken is `claimed_by` it until `resend_at`, which is no le
 is on offer again then (`take_up`).  So an attempt is sent twice only after a death.
 """
 
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, null, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, null, select, update
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState
 from lazyengine.db import tables as t
-from lazyengine.db.claims import KEY, MOST_TERMS, assignment_of, rows_handed_out
-from lazyengine.records import Errand
+from lazyengine.db.claims import KEY, assignment_of, lock_oldest, rows_handed_out
+from lazyengine.records import Claim, Errand
 
 _mark = t.mark.c
 CLAIMER = "dispatch:"
 """How `claimed_by` begins while a dispatcher holds a task."""
-
-OTHERS = 32
-"""Offers that are looked at on MariaDB beyond those that are wanted: other dispatchers may be taking the first ones."""
 
 _named = [column == bindparam("of_" + column.name) for column in KEY]
 _taken = and_(*_named, _mark.attempt == bindparam("of_attempt"), _mark.claimed_by == bindparam("of_dispatcher"))
@@ -79,36 +75,16 @@ def take(
     connection: Connection, target: str, dispatcher: str, limit: int, now: datetime, until: datetime
 ) -> tuple[Errand, ...]:
     """Take up to `limit` tasks that have been on offer to a target longest, whoever owns them, until `until`."""
-    keys = _on_offer(connection, target, limit, now)
+    keys = lock_oldest(connection, None, Claim(dispatcher, (target,), limit=limit), now)
     if not keys:
         return ()
     took = {"dispatcher": dispatcher, "until": until}
     connection.execute(TAKE, [_of(key) | took for key in keys])
     rows = rows_handed_out(connection, keys)
-    rows.sort(key=operator.attrgetter("started_at", *(column.name for column in KEY)))
     return tuple(
         Errand(row.owner, (row.node_id, row.iteration, row.item), assignment_of(row, now), row.sends or 0)
         for row in rows
     )
-
-
-def _on_offer(connection: Connection, target: str, limit: int, now: datetime) -> Sequence[Any]:
-    """Lock them; those that others hold at this moment are passed over.
-
-    MariaDB locks all that it sorts, so there they are looked up first and locked by their keys.
-    """
-    oldest = select(*KEY).where(_mark.target == target, _mark.offered_at <= now).order_by(_mark.offered_at)
-    if connection.dialect.name != "mysql":
-        return connection.execute(oldest.limit(limit).with_for_update(skip_locked=True)).all()
-    locked: list[Any] = []
-    found = connection.execute(oldest.limit(limit + OTHERS)).all()
-    while found and len(locked) < limit:
-        some, found = found[:MOST_TERMS], found[MOST_TERMS:]
-        some, found = some[: limit - len(locked)], [*some[limit - len(locked) :], *found]
-        terms = or_(*(and_(*map(operator.eq, KEY, key)) for key in some))
-        statement = select(*KEY).where(terms, _mark.offered_at <= now).with_for_update(skip_locked=True)
-        locked += connection.execute(statement).all()
-    return locked
 
 
 def give(
