@@ -27,7 +27,7 @@ from lazyengine.core.state import (
 )
 from lazyengine.dataflow import DataFlow
 from lazyengine.db.due import end_lease
-from lazyengine.db.rows import mark_of, outcome_of
+from lazyengine.db.rows import NO_DATA, mark_of, outcome_of
 from lazyengine.db.statements import CARRY_ON, STEER
 from lazyengine.db.store import Store
 from lazyengine.records import NOTICES, Assignment, ExecutionStatus, Identity, seconds_left
@@ -236,18 +236,16 @@ class Resolution:
         over = self.header.state in FINAL_EXECUTION_STATES and self._came_to_an_end()
         output = self._output() if over else None
         self._keep_attempts()
-        if self.changed:
-            self.store.save_marks(self.execution_id, self.changed, self.nodes, self.flow.changed(), self.now)
-        if self.events:  # telling a join that still waits leaves none
-            self.store.append_history(self.execution_id, self.events)
+        data = self.flow.changed() if self.changed else {}
+        runs = [(mark, self.nodes[key[0]], data.get(key, NO_DATA)) for key, mark in sorted(self.changed.items())]
         self._note_work()
         self._notify(output)
         ended = {}
         if over or self.is_running_again:
             ended["output"] = output
-            if self.header.state is ExecutionState.CANCELLED:
-                self.store.withdraw(self.execution_id)
-        self.store.save_header(self.execution_id, self.before, self.header, self.now, **ended)
+        self.store.save_decision(self.execution_id, runs, self.events, self.before, self.header, self.now, **ended)
+        if over and self.header.state is ExecutionState.CANCELLED:
+            self.store.withdraw(self.execution_id)
         return self._status(ended.get("output"))
 
     def _keep_attempts(self) -> None:

@@ -13,8 +13,9 @@ from lazyengine.core.context import Context, Slot
 from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_TASK_STATES, WHOLE, Outcome
 from lazyengine.db import tables as t
+from lazyengine.db.graphs import batches
 from lazyengine.db.rows import context_from_json, outcome_of
-from lazyengine.db.store import batches, named
+from lazyengine.db.store import named
 from lazyengine.db.types import to_json
 
 LARGEST_FAMILY = 1_000

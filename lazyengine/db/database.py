@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, exc
 from lazyengine import errors
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
+from lazyengine.db.graphs import KeptNodes
 from lazyengine.db.locks import NotLocked, unlock_names
 from lazyengine.db.store import Store, Superseded
 from lazyengine.settings import Settings
@@ -44,6 +45,7 @@ class Database:
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._reader = self._writer if is_in_memory(self.url) else nullcontext()
         self.bell = Bell(self)
+        self.kept_nodes = KeptNodes()
 
     @property
     def engine(self) -> Engine:
@@ -54,6 +56,7 @@ class Database:
                     self._engine.dispose(close=False)  # the sockets belong to the parent process
                     self.bell = Bell(self)
                 self._engine, self._pid = _create(self.url, self.settings), os.getpid()
+                event.listen(self._engine, "connect", lambda *_: self.kept_nodes.clear())
             return self._engine
 
     def dispose(self) -> None:
@@ -84,7 +87,7 @@ class Database:
         while True:
             try:
                 with self._begin(writes) as connection:
-                    return work(Store(connection))
+                    return work(Store(connection, self.kept_nodes))
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
             except (Superseded, NotLocked) as error:

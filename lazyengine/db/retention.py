@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, select
 
 from lazyengine.db import tables as t
+from lazyengine.db.graphs import batches
 from lazyengine.db.statements import NOTIFY
-from lazyengine.db.store import batches
 
 _execution = t.execution.c
 _below = t.execution.alias("below")

@@ -16,9 +16,23 @@ graph_head             SELECT … FROM graph WHERE id = ?             (at the en
 =====================  ========================================================================
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, case, func, literal_column, not_, or_, select, update
+from sqlalchemy import (
+    Executable,
+    Insert,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -32,6 +46,7 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.db import tables as t
+from lazyengine.db.direct import of_row
 
 COUNTERS = (
     "live", "asleep", "backlog", "held", "unhandled", "cancelled", "ignored", "reverted", "broken", "generation",
@@ -110,15 +125,17 @@ LEASE = (
 )  # the claim's, not the decision's
 
 
-def _save_marks(dialect: str) -> Insert:
-    """Build the upsert of marks.
+def save_marks(dialect: str, count: int) -> Insert:
+    """Build the upsert of `count` marks.
 
     A result once stored stays where a later decision has none, while the task is reverted, or asked about; and a task
     stays on offer, or off it, unless this decision hands out another attempt or ends it: a claim may have come in
     between.  Nobody holds a new attempt, and what has ended shows who held it, but is leased no more.
+
+    :param count: its parameters are those of as many rows
     """
     names = [column.name for column in t.mark.c if column.name not in LEASE]
-    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    values = _rows(names, 1, count)
     statement: Any
     if dialect == "mysql":
         statement = mysql_insert(t.mark).values(values)
@@ -151,4 +168,20 @@ def _save_marks(dialect: str) -> Insert:
     return statement.on_conflict_do_update(index_elements=list(t.mark.primary_key), set_=changes)  # type: ignore[no-any-return]
 
 
-SAVE_MARKS = {dialect: _save_marks(dialect) for dialect in ("sqlite", "postgresql", "mysql")}
+def append_history(count: int, first: int = 1) -> Insert:
+    """Build the insert of `count` rows of history, whose parameters are those of the rows from `first` on."""
+    return insert(t.history).values(_rows([column.name for column in t.history.c], first, count))
+
+
+def save_decision(marks: int, events: int, ends: bool) -> Executable:
+    """Build all of it as one statement of PostgreSQL; the rows are those of the marks, then those of the history.
+
+    Measured with `bench/put.py`: a third more completions a second than as three.
+    """
+    saved = save_marks("postgresql", marks).cte("saved_marks")
+    noted = append_history(events, marks + 1).cte("noted")
+    return (SAVE_END if ends else SAVE_HEADER).add_cte(saved, noted)
+
+
+def _rows(names: Sequence[str], first: int, count: int) -> list[dict[str, Any]]:
+    return [{name: bindparam(of_row(name, number)) for name in names} for number in range(first, first + count)]

@@ -1,13 +1,14 @@
 """Every SQL statement that a decision needs, bound to the transaction it runs in; `db/statements.py` lists them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
-from lazyengine.core.graph import Graph, Key, Node
+from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     FINAL_EXECUTION_STATES,
@@ -20,18 +21,15 @@ from lazyengine.core.state import (
     Outcome,
 )
 from lazyengine.db import tables as t
+from lazyengine.db.direct import Direct
+from lazyengine.db.graphs import Graphs, batches
 from lazyengine.db.rows import (
-    NO_DATA,
     event_row,
     execution_of,
-    graph_from_json,
-    graph_to_json,
     header_of,
     identity_of,
     mark_of,
     mark_row,
-    node_of,
-    node_row,
     parent_columns,
 )
 from lazyengine.db.statements import (
@@ -41,26 +39,44 @@ from lazyengine.db.statements import (
     HEADER,
     LOCK_EXECUTION,
     MARKS,
-    NODE_NAMED,
-    NODES,
     NOTIFY,
     REGION,
     RUNS_OF,
     SAVE_END,
     SAVE_HEADER,
-    SAVE_MARKS,
     SMALL_MARK,
     STEER,
+    append_history,
+    save_decision,
+    save_marks,
 )
 from lazyengine.records import Execution, Identity, RunData
 
-K = TypeVar("K", int, str)
-
-LONGEST_LIST = 10_000
-"""Keys in one statement; SQLite binds at most 32,766 values."""
+T = TypeVar("T")
 
 _execution = t.execution.c
 _mark = t.mark.c
+
+_lock_execution, _runs_of = Direct(LOCK_EXECUTION), Direct(RUNS_OF)
+_save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
+
+MOST_AT_ONCE = 32
+"""Rows that one statement writes."""
+
+
+@cache
+def _save_marks(count: int) -> Direct:
+    return Direct(lambda dialect: save_marks(dialect, count))
+
+
+@cache
+def _append_history(count: int) -> Direct:
+    return Direct(append_history(count))
+
+
+@cache
+def _save_decision(marks: int, events: int, ends: bool) -> Direct:
+    return Direct(save_decision(marks, events, ends))
 
 
 class Superseded(Exception):
@@ -75,45 +91,8 @@ class Locked:
     identity: Identity
 
 
-class Store:
+class Store(Graphs):
     """The statements of one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.dialect = connection.dialect.name
-
-    # -- graphs -------------------------------------------------------------------------------------------------------
-
-    def find_graph(self, digest: str) -> tuple[int, Graph] | None:
-        """Return the id and the head of the graph with this digest."""
-        row = self.connection.execute(select(t.graph.c.id, t.graph.c.head).where(t.graph.c.digest == digest)).first()
-        return (row.id, graph_from_json(row.head)) if row else None
-
-    def graph_head(self, graph_id: int) -> Graph:
-        """Return the head of a graph."""
-        return graph_from_json(
-            self.connection.execute(select(t.graph.c.head).where(t.graph.c.id == graph_id)).scalar_one()
-        )
-
-    def add_graph(self, digest: str, head: Graph, nodes: Iterable[Node]) -> int:
-        """Store a graph and return its id."""
-        added = self.connection.execute(insert(t.graph).values(digest=digest, head=graph_to_json(head)))
-        graph_id: int = added.inserted_primary_key[0]  # type: ignore[index]
-        self.connection.execute(insert(t.node), [node_row(graph_id, node) for node in nodes])
-        return graph_id
-
-    def node_named(self, graph_id: int, name: str) -> Node | None:
-        """Return a node by its name."""
-        row = self.connection.execute(NODE_NAMED, {"graph_id": graph_id, "name": name}).first()
-        return node_of(row) if row else None
-
-    def nodes(self, graph_id: int, ids: Iterable[int]) -> dict[int, Node]:
-        """Return nodes by id."""
-        return {
-            row.id: node_of(row)
-            for batch in batches(ids)
-            for row in self.connection.execute(NODES, {"graph_id": graph_id, "ids": batch})
-        }
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
@@ -151,7 +130,7 @@ class Store:
 
     def lock_execution(self, owner: str, execution_id: str) -> Locked | None:
         """Lock an execution's row for the rest of the transaction and return it without its large columns."""
-        row = self.connection.execute(LOCK_EXECUTION, {"id": execution_id, "owner": owner}).first()
+        row = _lock_execution.first(self.connection, {"id": execution_id, "owner": owner})
         return Locked(header_of(row), identity_of(row)) if row else None
 
     def graph_of(self, owner: str, execution_id: str) -> tuple[int, ExecutionState] | None:
@@ -178,13 +157,7 @@ class Store:
 
         :raises Superseded: it is not at the generation of `before` any more
         """
-        values = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
-        statement = SAVE_END if ended else SAVE_HEADER
-        if ended:
-            values["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
-        guard = {"execution_id": execution_id, "before": before.generation}
-        if not self.connection.execute(statement, values | guard).rowcount:
-            raise Superseded(execution_id)
+        self.save_decision(execution_id, [], [], before, after, now, **ended)
 
     def output(self, execution_id: str) -> Any:
         """Return the output of an execution."""
@@ -279,30 +252,60 @@ class Store:
     def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Row[Any]]:
         """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
-        return {row.iteration: row for row in self.connection.execute(RUNS_OF, values)}
+        return {row.iteration: row for row in _runs_of.rows(self.connection, values)}
 
     def backlog(self, execution_id: str, limit: int) -> dict[Key, Mark]:
         """Return up to `limit` marks of the backlog in the order in which they came into it."""
         rows = self.connection.execute(BACKLOG, {"execution_id": execution_id, "limit": limit})
         return {mark.key: mark for mark in map(mark_of, rows)}
 
-    def save_marks(
+    def save_decision(
         self,
         execution_id: str,
-        marks: Mapping[Key, Mark],
-        nodes: Mapping[int, Node],
-        data: Mapping[Key, RunData],
+        runs: Sequence[tuple[Mark, Node, RunData]],
+        events: Sequence[Event],
+        before: Header,
+        after: Header,
         now: datetime,
+        **ended: Any,
     ) -> None:
-        """Write marks; those that exist keep what a claim has written to them meanwhile.
+        """Write what a decision came to: marks, history, and the header.
 
-        Rows go in the order of their key, as in every transaction that writes several: so none wait in a circle.
+        Marks that exist keep what a claim has written to them meanwhile.  No row of the history is ever changed.
+
+        :param runs: in the order of the keys of their marks, as in every transaction that writes several: so none wait
+            in a circle
+        :param ended: the output, if that is another now
+        :raises Superseded: the header is not at the generation of `before` any more
         """
-        keys = sorted(marks)
-        for at in range(0, len(keys), LONGEST_LIST):  # a row takes more memory than its mark
-            batch = keys[at : at + LONGEST_LIST]
-            rows = [mark_row(execution_id, marks[key], nodes[key[0]], data.get(key, NO_DATA), now) for key in batch]
-            self.connection.execute(SAVE_MARKS[self.dialect], rows)
+        header = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
+        if ended:
+            header["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
+        header |= {"execution_id": execution_id, "before": before.generation}
+
+        def row_of(run: tuple[Mark, Node, RunData]) -> dict[str, Any]:
+            return mark_row(execution_id, *run, now)
+
+        def note_of(event: Event) -> dict[str, Any]:
+            return event_row(execution_id, event)
+
+        if self.dialect == "postgresql" and 0 < len(runs) <= MOST_AT_ONCE and 0 < len(events) <= MOST_AT_ONCE:
+            statement = _save_decision(len(runs), len(events), bool(ended))
+            hit = statement.run(self.connection, header, *map(row_of, runs), *map(note_of, events))
+        else:
+            self._in_parts(_save_marks, runs, row_of)
+            self._in_parts(_append_history, events, note_of)
+            hit = (_save_end if ended else _save_header).run(self.connection, header)
+        if not hit:
+            raise Superseded(execution_id)
+
+    def _in_parts(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> None:
+        """Write rows, as many at once as a power of two says: so a handful of statements do for any number of rows."""
+        at = 0
+        while at < len(values):
+            count = min(MOST_AT_ONCE, 1 << (len(values) - at).bit_length() - 1)
+            statement(count).run(self.connection, {}, *map(row_of, values[at : at + count]))
+            at += count
 
     def withdraw(self, execution_id: str) -> None:
         """Take what is still on offer off it."""
@@ -313,10 +316,6 @@ class Store:
         )
 
     # -- history and outbox -------------------------------------------------------------------------------------------
-
-    def append_history(self, execution_id: str, events: Iterable[Event]) -> None:
-        """Append rows to the history; none is ever changed."""
-        self.connection.execute(insert(t.history), [event_row(execution_id, event) for event in events])
 
     def has_kept_late(self, execution_id: str, mark: Mark, outcome: Outcome) -> bool:
         """Tell whether this late answer is in the history already; served by the index (execution_id, kind)."""
@@ -392,10 +391,3 @@ def named(execution_id: str, key: Key) -> tuple[Any, ...]:
 
 def _event(execution_id: str, number: int) -> tuple[Any, ...]:
     return (t.history.c.execution_id == execution_id, t.history.c.number == number)
-
-
-def batches(keys: Iterable[K]) -> Iterator[list[K]]:
-    """Cut keys into lists short enough for one statement."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), LONGEST_LIST):
-        yield ordered[start : start + LONGEST_LIST]

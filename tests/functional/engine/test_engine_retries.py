@@ -56,7 +56,7 @@ def test_a_superseded_decision_is_taken_again(
     def write_in_spite(store: Store, *_: Any) -> None:
         store.connection.execute(update(t.execution).where(t.execution.c.id == id).values(generation=77))
 
-    monkeypatch.setattr(Store, "append_history", once(write_in_spite, Store.append_history))
+    monkeypatch.setattr(Store, "save_decision", once(write_in_spite, Store.save_decision))
     answer = done(engine, id, "a")
     assert (names(answer.scheduled), answer.replayed) == (["b"], False)
     assert [row["generation"] for row in history(database, id)] == [1, 1, 2, 2]
@@ -78,7 +78,7 @@ def test_a_connection_that_breaks_is_replaced(
         with database.engine.connect() as other:
             other.exec_driver_sql(kill.format(session)).close()
 
-    monkeypatch.setattr(Store, "append_history", once(end_session, Store.append_history))
+    monkeypatch.setattr(Store, "save_decision", once(end_session, Store.save_decision))
     assert names(done(engine, id, "a").scheduled) == ["b"]
     assert len(history(database, id)) == 4
 

@@ -1,0 +1,142 @@
+"""The statements of every completion, handed to the driver itself.
+
+SQLAlchemy still builds and compiles them, and its types still convert what goes in and comes out; what is left out is
+what `Connection.execute` does each time: the execution context, and a result that looks at the cursor's description.
+Seen on PostgreSQL, in one run: 250 microseconds of CPU a statement through `Connection.execute`, 90 through here.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Dialect, Executable, Select
+from sqlalchemy.exc import DBAPIError
+
+Convert = Callable[[Any], Any]
+Values = Mapping[str, Any]
+
+
+def of_row(name: str, number: int) -> str:
+    """Return the name of the parameter that takes value `name` of row `number` (from 1) of a statement for several."""
+    return f"{name}__{number}"
+
+
+class Direct:
+    """A statement that is compiled once for a dialect; no list of its values may vary in length."""
+
+    def __init__(self, build: Callable[[str], Executable] | Executable) -> None:
+        """
+        :param build: the statement, or what returns it for the name of a dialect
+        """
+        self._build = build
+        self._compiled: WeakKeyDictionary[Dialect, _Compiled] = WeakKeyDictionary()
+
+    def rows(self, connection: Connection, values: Values) -> list[Any]:
+        """Execute a SELECT; return rows whose columns are attributes.
+
+        :raises sqlalchemy.exc.DBAPIError: as `Connection.execute` does
+        """
+        found: list[Any] = self._on(connection).execute(connection, (values,), fetches=True)
+        return found
+
+    def first(self, connection: Connection, values: Values) -> Any:
+        """Return the first row, or None.  Raises as `rows` does."""
+        found = self.rows(connection, values)
+        return found[0] if found else None
+
+    def run(self, connection: Connection, values: Values, *rows: Values) -> int:
+        """Execute a statement that writes; return how many rows it hit.  Raises as `rows` does.
+
+        :param rows: the values of its parameters that are named by `of_row`
+        """
+        hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False)
+        return hit
+
+    def _on(self, connection: Connection) -> "_Compiled":
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect)
+        if compiled is None:
+            statement = self._build(dialect.name) if callable(self._build) else self._build
+            compiled = self._compiled[dialect] = _Compiled(statement, dialect)
+        return compiled
+
+
+class _Compiled:
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        self._is_psycopg = dialect.driver == "psycopg"
+        # psycopg would look for its own placeholders in a long text each time
+        written_for = type(dialect)(paramstyle="numeric_dollar") if self._is_psycopg else dialect
+        compiled = statement.compile(dialect=written_for)
+        self._text = str(compiled)
+        self._constants = {name: bind.value for bind, name in compiled.bind_names.items() if bind.value is not None}
+        self._is_positional = compiled.positiontup is not None
+        self._names: list[str] = compiled.positiontup or list(compiled.bind_names.values())
+        converts = {
+            name: _convert(bind.type, dialect, "bind_processor", dialect) for bind, name in compiled.bind_names.items()
+        }
+        self._binds = [(*self._place(name), converts[name]) for name in self._names]
+        self._columns = list(statement.selected_columns) if isinstance(statement, Select) else []
+        self._row = namedtuple("Row", [column.name for column in self._columns])._make  # type: ignore[misc]
+        self._loads: list[tuple[int, Convert]] | None = None
+
+    def _place(self, name: str) -> tuple[int, str]:
+        """Return in which row of the values that are given a parameter is found, and under which name."""
+        if name in self._constants:
+            return -1, name
+        base, _, number = name.partition("__")
+        return int(number or 0), base
+
+    def execute(self, connection: Connection, rows: Sequence[Values], fetches: bool) -> Any:
+        rows = (*rows, self._constants)
+        given: Any = [
+            rows[number][name] if convert is None else convert(rows[number][name])
+            for number, name, convert in self._binds
+        ]
+        if not self._is_positional:
+            given = dict(zip(self._names, given, strict=True))
+        driver: Any = connection.connection.driver_connection
+        cursor = _raw_cursor(driver) if self._is_psycopg else driver.cursor()
+        try:
+            cursor.execute(self._text, given)
+            return self._fetched(cursor, connection.dialect) if fetches else cursor.rowcount
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _translated(error, connection, cursor, self._text, given) from error
+        finally:
+            cursor.close()
+
+    def _fetched(self, cursor: Any, dialect: Dialect) -> list[Any]:
+        if self._loads is None:  # the types ask for the driver's own, which stand beside the first result
+            described = zip(self._columns, cursor.description, strict=True)
+            loads = (_convert(column.type, dialect, "result_processor", dialect, at[1]) for column, at in described)
+            self._loads = [(place, load) for place, load in enumerate(loads) if load is not None]
+        rows = []
+        for row in cursor.fetchall():
+            values = list(row)
+            for place, load in self._loads:
+                if values[place] is not None:
+                    values[place] = load(values[place])
+            rows.append(self._row(values))
+        return rows
+
+
+def _raw_cursor(driver: Any) -> Any:
+    from psycopg import RawCursor
+
+    return RawCursor(driver)
+
+
+def _convert(type_: Any, dialect: Dialect, kind: str, *args: Any) -> Convert | None:
+    found: Convert | None = getattr(type_.dialect_impl(dialect), kind)(*args)
+    return found
+
+
+def _translated(error: Exception, connection: Connection, cursor: Any, text: str, given: Sequence[Any]) -> Exception:
+    """Return SQLAlchemy's error for a driver's; a connection that broke is given up, as `Connection.execute` does."""
+    dialect = connection.dialect
+    is_broken = dialect.is_disconnect(error, connection.connection.driver_connection, cursor)  # type: ignore[arg-type]
+    if is_broken:
+        connection.invalidate(error)
+    return DBAPIError.instance(
+        text, given, error, dialect.loaded_dbapi.Error, connection_invalidated=is_broken, dialect=dialect
+    )
