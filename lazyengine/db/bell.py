@@ -30,28 +30,45 @@ class Bell:
     def __init__(self, database: "Database") -> None:
         self.database = database
         self.rung = threading.Condition()
-        self.rings = 0
+        self.rings = self._told = 0
         self._connection: Any = None
         self._lock = threading.Lock()
 
     def ring(self) -> None:
         """Wake whoever waits.  Call it after the commit; it never fails."""
-        if self.database.dialect == "postgresql":
-            self._notify()
         with self.rung:
             self.rings += 1
+            ring = self.rings
             self.rung.notify_all()
+        if self.database.dialect == "postgresql":
+            self._notify(ring)
 
-    def _notify(self) -> None:
-        """Ring on a connection of its own: one out of the pool takes four times as long (0.9 ms against 0.2)."""
+    def _notify(self, ring: int) -> None:
+        """Ring in all processes, and do not wait for the server to have done so.
+
+        On a connection of its own: one out of the pool takes four times as long (0.9 ms against 0.2).
+        """
         with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = connect(self.database)
-                self._connection.execute(f"NOTIFY {CHANNEL}")
-            except (exc.SQLAlchemyError, driver_error(self.database)):
-                logger.debug("nobody was woken", exc_info=True)
-                self._hang_up()
+            if self._told >= ring:
+                return  # another thread has rung since
+            self._told = self.rings
+            for _ in range(2):  # the second time over a new connection
+                try:
+                    self._send()
+                    break
+                except (exc.SQLAlchemyError, driver_error(self.database)):
+                    logger.debug("nobody was woken", exc_info=True)
+                    self._hang_up()
+
+    def _send(self) -> None:
+        if self._connection is None:
+            self._connection = connect(self.database)
+            self._connection.execute("SET synchronous_commit TO off")  # else each ring waits for a disk of the server
+        server = self._connection.pgconn
+        while server.get_result() is not None:
+            pass  # of the ring before
+        server.consume_input()  # raises where the server has hung up
+        server.send_query(f"NOTIFY {CHANNEL}".encode())
 
     def _hang_up(self) -> None:
         if self._connection is not None:

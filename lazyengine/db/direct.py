@@ -66,7 +66,8 @@ class _Compiled:
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         self._is_psycopg = dialect.driver == "psycopg"
         # psycopg would look for its own placeholders in a long text each time
-        written_for = type(dialect)(paramstyle="numeric_dollar") if self._is_psycopg else dialect
+        kind: Any = type(dialect)
+        written_for = kind(paramstyle="numeric_dollar") if self._is_psycopg else dialect
         compiled = statement.compile(dialect=written_for)
         self._text = str(compiled)
         self._constants = {name: bind.value for bind, name in compiled.bind_names.items() if bind.value is not None}
@@ -77,7 +78,9 @@ class _Compiled:
         }
         self._binds = [(*self._place(name), converts[name]) for name in self._names]
         self._columns = list(statement.selected_columns) if isinstance(statement, Select) else []
-        self._row = namedtuple("Row", [column.name for column in self._columns])._make  # type: ignore[misc]
+        names = [column.name for column in self._columns]
+        row: Any = namedtuple("Row", names)  # type: ignore[misc]
+        self._row = row._make
         self._loads: list[tuple[int, Convert]] | None = None
 
     def _place(self, name: str) -> tuple[int, str]:

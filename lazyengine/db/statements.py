@@ -16,10 +16,11 @@ graph_head             SELECT … FROM graph WHERE id = ?             (at the en
 =====================  ========================================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     Executable,
     Insert,
     and_,
@@ -134,8 +135,9 @@ def save_marks(dialect: str, count: int) -> Insert:
 
     :param count: its parameters are those of as many rows
     """
-    names = [column.name for column in t.mark.c if column.name not in LEASE]
-    values = _rows(names, 1, count)
+    columns = [column for column in t.mark.c if column.name not in LEASE]
+    names = [column.name for column in columns]
+    values = _rows(columns, 1, count)
     statement: Any
     if dialect == "mysql":
         statement = mysql_insert(t.mark).values(values)
@@ -170,7 +172,7 @@ def save_marks(dialect: str, count: int) -> Insert:
 
 def append_history(count: int, first: int = 1) -> Insert:
     """Build the insert of `count` rows of history, whose parameters are those of the rows from `first` on."""
-    return insert(t.history).values(_rows([column.name for column in t.history.c], first, count))
+    return insert(t.history).values(_rows(t.history.c, first, count))
 
 
 def save_decision(marks: int, events: int, ends: bool) -> Executable:
@@ -183,5 +185,8 @@ def save_decision(marks: int, events: int, ends: bool) -> Executable:
     return (SAVE_END if ends else SAVE_HEADER).add_cte(saved, noted)
 
 
-def _rows(names: Sequence[str], first: int, count: int) -> list[dict[str, Any]]:
-    return [{name: bindparam(of_row(name, number)) for name in names} for number in range(first, first + count)]
+def _rows(columns: Iterable[Column[Any]], first: int, count: int) -> list[dict[str, Any]]:
+    return [
+        {column.name: bindparam(of_row(column.name, number), type_=column.type) for column in columns}
+        for number in range(first, first + count)
+    ]
