@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import pecan
+from pecan.core import ExplicitPecan
+from webob import Response
 
 from lazyengine.api import openapi
 from lazyengine.api.callbacks import CallbackReports
@@ -43,6 +44,24 @@ def document() -> Mapping[str, Any]:
     return openapi.document(operations())
 
 
+class Dispatch(ExplicitPecan):  # type: ignore[misc]
+    """Pecan for operations, which take segments of the path and return a response.
+
+    Pecan would read the signatures of the router and of the operation at each request, to fit arguments to them: 175
+    of the 344 microseconds of CPU that a PUT took outside the engine (measured in one run on one process).
+    """
+
+    def route(self, req: Request, node: Root, path: str) -> tuple[Any, list[str]]:
+        return node._route([], req)  # type: ignore[no-any-return]
+
+    def get_args(self, state: Any, all_params: Any, remainder: list[str], *_: Any) -> tuple[list[Any], list[Any], Any]:
+        return [state.request, state.response, *remainder], [], {}
+
+    def invoke_controller(self, controller: Any, args: list[Any], kwargs: Any, state: Any) -> None:
+        response: Response = controller(*args)
+        state.response = response
+
+
 def make_app(engine: "Engine", settings: Settings) -> App:
     """Put the application together, inside out: a request passes the last line first.
 
@@ -65,14 +84,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     root = Root(controllers)
     open_paths = frozenset(operation.path for operation in operations() if operation.open)
     # Pecan's own make_app would put two middlewares and the process-wide configuration around this.
-    app: App = pecan.Pecan(
-        root,
-        request_cls=Request,
-        use_context_locals=False,
-        guess_content_type_from_ext=False,
-        force_canonical=False,
-        default_renderer="json",
-    )
+    app: App = Dispatch(root, request_cls=Request, guess_content_type_from_ext=False)
     app = authentication(app, Authenticator(settings), open_paths)
     app = body_limit(app, settings.max_body_bytes)
     app = Problems(app)
