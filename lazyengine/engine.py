@@ -312,7 +312,7 @@ class Engine(Workflows, Watching):
         """
 
         def work(nest: Nesting) -> tuple[ExecutionStatus, tuple[Any, ...]]:
-            run = nest.open(execution_id)
+            run = nest.open(execution_id, reports[0].task if len(reports) == 1 else None)
             answers = [report_outcome(run, report) for report in reports]
             status = nest.close(run)
             return status, tuple(answer(status) if callable(answer) else answer for answer in answers)

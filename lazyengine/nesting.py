@@ -66,19 +66,20 @@ class Nesting:
         self.left: list[str] = []
         self.has_news = False
 
-    def open(self, execution_id: str) -> Resolution:
+    def open(self, execution_id: str, task: str | None = None) -> Resolution:
         """Lock an execution.
 
+        :param task: the name of one whose run will be asked for
         :raises ExecutionNotFound: there is none of this id, or it is another owner's
         """
-        found = self.find(execution_id)
+        found = self.find(execution_id, task)
         if found is None:
             raise errors.ExecutionNotFound(execution_id=execution_id)
         return found
 
-    def find(self, execution_id: str) -> Resolution | None:
-        """Lock an execution, if there is one of this id."""
-        locked = self.store.lock_execution(self.owner, execution_id)
+    def find(self, execution_id: str, task: str | None = None) -> Resolution | None:
+        """Lock an execution, if there is one of this id; see `open`."""
+        locked = self.store.lock_execution(self.owner, execution_id, task)
         return self._resolution(locked.identity, locked.header) if locked else None
 
     def _resolution(self, identity: Identity, header: Header) -> Resolution:

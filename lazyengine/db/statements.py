@@ -78,6 +78,7 @@ NODES = select(t.node).where(
 )
 LARGE_MARK = ("result", "failure", "context", "input", "published", "undone", "attempts")
 SMALL_MARK = [column for column in _mark if column.name not in LARGE_MARK]
+OF_MARK = "mark_"
 MARKS = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.in_(bindparam("ids", expanding=True)),
@@ -88,6 +89,29 @@ REGION = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.between(bindparam("first"), bindparam("last")),
 )
+_seen = t.execution.alias("seen")
+LOCK_AND_READ = (
+    select(
+        *LOCK_EXECUTION.selected_columns,
+        select(_seen.c.generation).where(_seen.c.id == bindparam("id")).scalar_subquery().label("seen_generation"),
+        t.node.c.id.label("node"),
+        *(column.label(f"{OF_MARK}{column.name}") for column in SMALL_MARK),
+    )
+    .select_from(t.execution)
+    .outerjoin(t.node, and_(t.node.c.graph_id == _execution.graph_id, t.node.c.name == bindparam("task")))
+    .outerjoin(
+        t.mark,
+        and_(
+            _mark.execution_id == _execution.id,
+            _mark.node_id == t.node.c.id,
+            _mark.iteration == 1,
+            _mark.item == WHOLE,
+        ),
+    )
+    .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
+    .with_for_update(of=t.execution)
+)
+"""lock_execution and runs_of in one, on PostgreSQL: see `Store.lock_execution`."""
 _newest = t.mark.alias("newest")
 RUNS_OF = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),

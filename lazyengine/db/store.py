@@ -1,12 +1,13 @@
 """Every SQL statement that a decision needs, bound to the transaction it runs in; `db/statements.py` lists them."""
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import (
@@ -22,7 +23,7 @@ from lazyengine.core.state import (
 )
 from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct
-from lazyengine.db.graphs import Graphs, batches
+from lazyengine.db.graphs import Graphs, KeptNodes, batches
 from lazyengine.db.rows import (
     event_row,
     execution_of,
@@ -37,6 +38,7 @@ from lazyengine.db.statements import (
     CARRY_ON,
     COUNTERS,
     HEADER,
+    LOCK_AND_READ,
     LOCK_EXECUTION,
     MARKS,
     NOTIFY,
@@ -57,7 +59,10 @@ T = TypeVar("T")
 _execution = t.execution.c
 _mark = t.mark.c
 
-_lock_execution, _runs_of = Direct(LOCK_EXECUTION), Direct(RUNS_OF)
+UNREAD: Any = object()
+_MarkRow: Any = namedtuple("MarkRow", [column.name for column in SMALL_MARK])  # type: ignore[misc]
+
+_lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
 _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
 
 MOST_AT_ONCE = 32
@@ -94,6 +99,10 @@ class Locked:
 class Store(Graphs):
     """The statements of one transaction."""
 
+    def __init__(self, connection: Connection, kept: KeptNodes | None = None) -> None:
+        super().__init__(connection, kept)
+        self._first_runs: dict[tuple[str, int], Any] = {}
+
     # -- executions ---------------------------------------------------------------------------------------------------
 
     def add_execution(self, identity: Identity, execution: Execution, digest: str, variables: dict[str, Any]) -> None:
@@ -128,9 +137,22 @@ class Store(Graphs):
         )
         self._add_tags(execution.id, execution.tags)
 
-    def lock_execution(self, owner: str, execution_id: str) -> Locked | None:
-        """Lock an execution's row for the rest of the transaction and return it without its large columns."""
-        row = _lock_execution.first(self.connection, {"id": execution_id, "owner": owner})
+    def lock_execution(self, owner: str, execution_id: str, task: str | None = None) -> Locked | None:
+        """Lock an execution's row for the rest of the transaction and return it without its large columns.
+
+        On PostgreSQL the first run of `task` is read in passing: it was not locked, but nobody writes to it without the
+        lock on the row that was, and if that had to be waited for, its generation is another one now than it was.
+
+        :param task: the name of one whose run will be asked for
+        """
+        values = {"id": execution_id, "owner": owner, "task": task}
+        if task is None or self.dialect != "postgresql":
+            row = _lock_execution.first(self.connection, values)
+        else:
+            row = _lock_and_read.first(self.connection, values)
+            if row and row.generation == row.seen_generation and row.node is not None:
+                first = _MarkRow._make(row[-len(SMALL_MARK) :]) if row.mark_state else None
+                self._first_runs[execution_id, row.node] = first
         return Locked(header_of(row), identity_of(row)) if row else None
 
     def graph_of(self, owner: str, execution_id: str) -> tuple[int, ExecutionState] | None:
@@ -249,8 +271,13 @@ class Store(Graphs):
         statement = select(_mark.state, _mark.result, _mark.failure).where(*named(execution_id, key))
         return self.connection.execute(statement).one()  # type: ignore[return-value]
 
-    def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Row[Any]]:
+    def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Any]:
         """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
+        first = self._first_runs.pop((execution_id, node_id), UNREAD)
+        if first is None:
+            return {}
+        if first is not UNREAD and (iteration == 1 or (iteration is None and first.runs <= 1)):
+            return {1: first}
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
         return {row.iteration: row for row in _runs_of.rows(self.connection, values)}
 

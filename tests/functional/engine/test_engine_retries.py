@@ -62,6 +62,30 @@ def test_a_superseded_decision_is_taken_again(
     assert [row["generation"] for row in history(database, id)] == [1, 1, 2, 2]
 
 
+@pytest.mark.backends("postgresql")
+def test_who_waits_for_the_lock_sees_what_was_done_meanwhile(
+    engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A completion reads its task in the statement that locks the execution: as it was before it had to wait."""
+    id = started(engine, PAIR)
+    answers: list[Any] = []
+    second = Thread(target=lambda: answers.append(done(engine, id, "a")))
+
+    def let_another_wait(*_: Any) -> None:
+        second.start()
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%seen%'")
+        with database.engine.connect() as other:
+            while not other.execute(waiting).scalar_one():
+                other.rollback()
+                time.sleep(0.01)
+
+    monkeypatch.setattr(Store, "save_decision", once(let_another_wait, Store.save_decision))
+    assert done(engine, id, "a").replayed is False
+    second.join()
+    assert answers[0].replayed is True
+    assert [row["generation"] for row in history(database, id)] == [1, 1, 2, 2]
+
+
 @pytest.mark.backends("postgresql", "mysql")
 def test_a_connection_that_breaks_is_replaced(
     engine: Engine, database: Database, monkeypatch: pytest.MonkeyPatch

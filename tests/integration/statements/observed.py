@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import RawCursor
+from psycopg.rows import dict_row
 from sqlalchemy import event
 
 from lazyengine.db.database import Database
@@ -60,8 +62,11 @@ def _explain(database: Database, statement: Statement) -> list[dict[str, Any]]:
     with database.engine.connect() as connection:
         if database.dialect == "postgresql":  # as on a disk without a head; 4.0 prefers reading small tables whole
             connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1").close()
-        found = connection.exec_driver_sql(prefix[database.dialect] + statement.sql, statement.parameters)
-        return [dict(row._mapping) for row in found]
+        sql = prefix[database.dialect] + statement.sql
+        if "$1" in sql:  # PostgreSQL's own placeholders
+            raw = RawCursor(connection.connection.driver_connection, row_factory=dict_row)
+            return list(raw.execute(sql, statement.parameters))
+        return [dict(row._mapping) for row in connection.exec_driver_sql(sql, statement.parameters)]
 
 
 def _of_sqlite(plan: list[dict[str, Any]]) -> list[str]:
