@@ -7,7 +7,8 @@ Seen on PostgreSQL, in one run: 250 microseconds of CPU a statement through `Con
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -54,6 +55,10 @@ class Direct:
         hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False)
         return hit
 
+    def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
+        """Execute a statement for one row several times, if there are any rows.  Raises as `rows` does."""
+        self._on(connection).execute_many(connection, rows)
+
     def _on(self, connection: Connection) -> "_Compiled":
         dialect = connection.dialect
         compiled = self._compiled.get(dialect)
@@ -92,24 +97,34 @@ class _Compiled:
         return int(number or 0), base
 
     def execute(self, connection: Connection, rows: Sequence[Values], fetches: bool) -> Any:
-        rows = (*rows, self._constants)
-        given: Any = tuple(
-            [
-                rows[number][name] if convert is None else convert(rows[number][name])
-                for number, name, convert in self._binds
-            ]
-        )
-        if not self._is_positional:
-            given = dict(zip(self._names, given, strict=True))
+        with self._cursor(connection, self._given((*rows, self._constants)), many=False) as cursor:
+            return self._fetched(cursor, connection.dialect) if fetches else cursor.rowcount
+
+    def execute_many(self, connection: Connection, rows: Iterable[Values]) -> None:
+        given = [self._given(({}, row, self._constants)) for row in rows]
+        if given:
+            with self._cursor(connection, given, many=True):
+                pass
+
+    def _given(self, rows: Sequence[Values]) -> Any:
+        given = [
+            rows[number][name] if convert is None else convert(rows[number][name])
+            for number, name, convert in self._binds
+        ]
+        return tuple(given) if self._is_positional else dict(zip(self._names, given, strict=True))
+
+    @contextmanager
+    def _cursor(self, connection: Connection, given: Any, many: bool) -> Iterator[Any]:
+        """Return the cursor of the statement once it was executed."""
         driver: Any = connection.connection.driver_connection
         cursor = _raw_cursor(driver) if self._is_psycopg else driver.cursor()
         try:
             for listen in connection.dispatch.before_cursor_execute:
-                listen(connection, cursor, self._text, given, None, False)
-            cursor.execute(self._text, given)
+                listen(connection, cursor, self._text, given, None, many)
+            (cursor.executemany if many else cursor.execute)(self._text, given)
             for listen in connection.dispatch.after_cursor_execute:
-                listen(connection, cursor, self._text, given, None, False)
-            return self._fetched(cursor, connection.dialect) if fetches else cursor.rowcount
+                listen(connection, cursor, self._text, given, None, many)
+            yield cursor
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(error, connection, cursor, self._text, given) from error
         finally:

@@ -44,11 +44,12 @@ class KeptNodes:
             found = self._kept.get((graph_id, key))
         return found[0] if found else None
 
-    def keep(self, graph_id: int, key: int | str, node: Node, characters: int) -> None:
-        """Keep a node under its id or its name, unless it is too large for that."""
+    def keep(self, graph_id: int, node: Node, characters: int) -> None:
+        """Keep a node under its id and its name, unless it is too large for that."""
         if characters < MOST_CHARACTERS // 100:
+            kept = node, (NODE_CHARACTERS + characters) // 2
             with self._lock:
-                self._kept[graph_id, key] = node, NODE_CHARACTERS + characters
+                self._kept[graph_id, node.id] = self._kept[graph_id, node.name] = kept
 
     def clear(self) -> None:
         """Forget all: the database may be another one behind the same address."""
@@ -92,7 +93,7 @@ class Graphs:
         if self._kept and (kept := self._kept.get(graph_id, name)):
             return kept
         row = _node_named.first(self.connection, {"graph_id": graph_id, "name": name})
-        return self._read(graph_id, name, row) if row else None
+        return self._read(graph_id, row) if row else None
 
     def nodes(self, graph_id: int, ids: Iterable[int]) -> dict[int, Node]:
         """Return nodes by id."""
@@ -100,13 +101,13 @@ class Graphs:
         found = {id: kept for id in wanted if (kept := self._kept.get(graph_id, id))} if self._kept else {}
         for batch in batches(wanted - found.keys()):
             for row in self.connection.execute(NODES, {"graph_id": graph_id, "ids": batch}):
-                found[row.id] = self._read(graph_id, row.id, row)
+                found[row.id] = self._read(graph_id, row)
         return found
 
-    def _read(self, graph_id: int, key: int | str, row: Any) -> Node:
+    def _read(self, graph_id: int, row: Any) -> Node:
         node = node_of(row)
         if self._kept and graph_id not in self._added:
-            self._kept.keep(graph_id, key, node, len(to_json(row.body)))
+            self._kept.keep(graph_id, node, len(to_json(row.body)))
         return node
 
 

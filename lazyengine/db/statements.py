@@ -204,9 +204,10 @@ def save_decision(marks: int, events: int, ends: bool) -> Executable:
 
     Measured with `bench/put.py`: a third more completions a second than as three.
     """
-    saved = save_marks("postgresql", marks).cte("saved_marks")
-    noted = append_history(events, marks + 1).cte("noted")
-    return (SAVE_END if ends else SAVE_HEADER).add_cte(saved, noted)
+    parts = [save_marks("postgresql", marks).cte("saved_marks")] if marks else []
+    if events:
+        parts.append(append_history(events, marks + 1).cte("noted"))
+    return (SAVE_END if ends else SAVE_HEADER).add_cte(*parts)
 
 
 def _rows(columns: Iterable[Column[Any]], first: int, count: int) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -79,7 +79,7 @@ def _append_history(count: int) -> Direct:
     return Direct(append_history(count))
 
 
-@cache
+@lru_cache(64)
 def _save_decision(marks: int, events: int, ends: bool) -> Direct:
     return Direct(save_decision(marks, events, ends))
 
@@ -316,23 +316,23 @@ class Store(Graphs):
         def note_of(event: Event) -> dict[str, Any]:
             return event_row(execution_id, event)
 
-        if self.dialect == "postgresql" and 0 < len(runs) <= MOST_AT_ONCE and 0 < len(events) <= MOST_AT_ONCE:
+        if self.dialect == "postgresql":
+            runs, events = self._rest(_save_marks, runs, row_of), self._rest(_append_history, events, note_of)
             statement = _save_decision(len(runs), len(events), bool(ended))
             hit = statement.run(self.connection, header, *map(row_of, runs), *map(note_of, events))
         else:
-            self._in_parts(_save_marks, runs, row_of)
-            self._in_parts(_append_history, events, note_of)
+            _save_marks(1).run_many(self.connection, map(row_of, runs))
+            _append_history(1).run_many(self.connection, map(note_of, events))
             hit = (_save_end if ended else _save_header).run(self.connection, header)
         if not hit:
             raise Superseded(execution_id)
 
-    def _in_parts(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> None:
-        """Write rows, as many at once as a power of two says: so a handful of statements do for any number of rows."""
-        at = 0
-        while at < len(values):
-            count = min(MOST_AT_ONCE, 1 << (len(values) - at).bit_length() - 1)
-            statement(count).run(self.connection, {}, *map(row_of, values[at : at + count]))
-            at += count
+    def _rest(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> Sequence[T]:
+        """Write all rows but the last `MOST_AT_ONCE` at most, and return those."""
+        while len(values) > MOST_AT_ONCE:
+            statement(MOST_AT_ONCE).run(self.connection, {}, *map(row_of, values[:MOST_AT_ONCE]))
+            values = values[MOST_AT_ONCE:]
+        return values
 
     def withdraw(self, execution_id: str) -> None:
         """Take what is still on offer off it."""

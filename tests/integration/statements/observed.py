@@ -26,14 +26,19 @@ class Statement:
 
 
 @contextmanager
-def observed(database: Database) -> Iterator[list[Statement]]:
-    """Collect every statement but BEGIN, of any transaction, in order."""
+def observed(database: Database, knows_graph: bool = False) -> Iterator[list[Statement]]:
+    """Collect every statement but BEGIN, of any transaction, in order.
+
+    :param knows_graph: the process has read the nodes before
+    """
     statements: list[Statement] = []
 
     def note(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         if not sql.startswith("BEGIN"):
             statements.append(Statement(sql, parameters[0] if many else parameters))
 
+    if not knows_graph:
+        database.kept_nodes.clear()
     event.listen(database.engine, "before_cursor_execute", note)
     try:
         yield statements

@@ -35,6 +35,7 @@ def counted(database: Database) -> Iterator[list[tuple[str, int]]]:
     def note(connection: object, cursor: object, sql: str, *_: object) -> None:
         found.append((" ".join(sql.split()[:3]), cursor.rowcount))  # type: ignore[attr-defined]
 
+    database.kept_nodes.clear()
     event.listen(database.engine, "after_cursor_execute", note)
     try:
         yield found
@@ -66,4 +67,6 @@ def test_completions_and_reverts_cost_the_same_however_long_the_flow(database: D
         costs.append((completing, reverting))
     assert costs[0] == costs[1]
     completing, reverting = ([row for row in rows if not row[0].startswith("BEGIN")] for rows in costs[0])
-    assert (len(completing), len(reverting)) == (10, 12), costs[0]  # one for the input in the answer
+    # PostgreSQL reads and writes in one statement each what takes two and three elsewhere
+    expected = (7, 9) if database.dialect == "postgresql" else (10, 12)
+    assert (len(completing), len(reverting)) == expected, costs[0]  # one for the input in the answer

@@ -38,14 +38,18 @@ def test_lost_joins_cost_two_each(engine: Engine, depth: int) -> None:
 
 
 def test_width_costs_nothing(engine: Engine) -> None:
-    """However many tasks a completion hands out, or pure actions it works off side by side."""
+    """However many tasks a completion hands out, or pure actions it works off side by side.
+
+    On PostgreSQL, where a statement takes its rows all at once, it is one statement for 32 rows: four at most for each.
+    """
     for task in (None, NOOP):
-        counts = [
+        first, *wider = [
             statements_of_first(engine, {"a": {"on-success": list(row)}, "other": None} | row)
             for row in ({f"b{n}": task for n in range(width)} for width in (1, 10, 300))
         ]
-        assert set(counts) == {counts[0]}
-        assert counts[0] <= 9
+        many = 4 if engine.database.dialect == "postgresql" else 0
+        assert [count - first for count in wider] <= [many * width / 32 for width in (10, 300)]
+        assert first <= 9
 
 
 def test_commands_cost_little(engine: Engine) -> None:
