@@ -12,6 +12,7 @@ requests.
 import heapq
 import io
 import logging
+import select
 import selectors
 import socket
 import time
@@ -26,6 +27,8 @@ from lazyengine.api.waiting import STAY, Parked, Stay
 LOG = logging.getLogger("lazyengine.api")
 SLOWEST_PIECE_SECONDS = 10.0
 """How long a caller may take to read a piece of an answer that goes on."""
+LINGER_MILLISECONDS = 1
+"""How long a thread stays for the next request of a caller, while nobody else waits for a thread."""
 
 
 class KeptBody:
@@ -72,8 +75,31 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         self.running: set[Stay] = set()  # who runs again
         self.deadlines: list[tuple[Any, int, Stay]] = []  # a heap
         self.number = count()
+        self.queued: set[Any] = set()  # connections whose request waits for a thread
 
     # -- in the threads -----------------------------------------------------------------------------------------------
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a request, and those that follow at once: the way over the main loop would wake two threads for each.
+
+        Measured with `bench/put.py`, 8 connections: a fifth of the CPU of the worker less.
+        """
+        self.queued.discard(conn)
+        goes_on = super().handle(conn)
+        while goes_on is True and self._is_followed(conn):
+            goes_on = super().handle(conn)
+        return goes_on
+
+    def _is_followed(self, conn: Any) -> bool:
+        stay: Stay | None = conn.stay
+        if self.queued or not self.alive or self.cfg.is_ssl or conn.is_http2 or stay is None:
+            return False
+        if stay.room or stay.request or stay.stream or conn.parser.unreader.buf.getvalue():
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        conn.stay = None
+        return bool(poll.poll(LINGER_MILLISECONDS))
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Run a request, for the first time or again."""
@@ -114,6 +140,11 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         return not response.should_close()
 
     # -- in the main loop ---------------------------------------------------------------------------------------------
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Hand a connection to the threads."""
+        self.queued.add(conn)
+        super().enqueue_req(conn)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Put a request aside that waits; otherwise do as any worker does."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, null, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, null, or_, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -13,6 +13,7 @@ from lazyengine.core.context import Context, Slot
 from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_TASK_STATES, WHOLE, Outcome
 from lazyengine.db import tables as t
+from lazyengine.db.direct import Direct, DirectList
 from lazyengine.db.graphs import batches
 from lazyengine.db.rows import context_from_json, outcome_of
 from lazyengine.db.store import named
@@ -32,6 +33,40 @@ ADD_VALUE: dict[str, Any] = {
 
 _execution, _mark, _value = t.execution.c, t.mark.c, t.stored_value.c
 
+_execution_data = Direct(
+    select(
+        _execution.id,
+        _execution.workflow,
+        _execution.input,
+        _execution.params,
+        _execution.variables,
+        _execution.final_context,
+        _execution.created_at,
+        _execution.updated_at,
+        _execution.root_id,
+        _execution.graph_id,
+    ).where(_execution.id == bindparam("execution_id"))
+)
+_columns = {
+    column.name: Direct(
+        select(column.label("body")).where(
+            *(_mark[name] == bindparam(name) for name in ("execution_id", "node_id", "iteration", "item")),
+            column.is_not(None),
+        )
+    )
+    for column in (_mark.context, _mark.input, _mark.published)
+}
+_of_execution = _mark.execution_id == bindparam("execution_id")
+_atoms = DirectList(
+    select(_mark.node_id, _mark.state, _mark.result, _mark.failure, _mark.attempts).where(
+        _of_execution, _mark.iteration == 1, _mark.item == WHOLE
+    ),
+    _mark.node_id,
+)
+_stored = DirectList(
+    select(_value.digest, _value.body).where(_value.execution_id == bindparam("execution_id")), _value.digest
+)
+
 
 def slot_of(value: Any) -> tuple[Slot, bool]:
     """Return what stands for a value in a context, and whether the value has to be stored for it.
@@ -49,9 +84,7 @@ def read_values(connection: Connection, execution_id: str, digests: Iterable[str
     return {
         row.digest: row.body
         for batch in batches(set(digests))
-        for row in connection.execute(
-            select(_value.digest, _value.body).where(_value.execution_id == execution_id, _value.digest.in_(batch))
-        )
+        for row in _stored.rows(connection, {"execution_id": execution_id}, batch)
     }
 
 
@@ -71,20 +104,7 @@ def read_contexts(connection: Connection, execution_id: str, keys: Iterable[Key]
 
 def read_execution_data(connection: Connection, execution_id: str) -> Any:
     """Return the input, parameters and variables of an execution, and what `execution()` shows of it."""
-    return connection.execute(
-        select(
-            _execution.id,
-            _execution.workflow,
-            _execution.input,
-            _execution.params,
-            _execution.variables,
-            _execution.final_context,
-            _execution.created_at,
-            _execution.updated_at,
-            _execution.root_id,
-            _execution.graph_id,
-        ).where(_execution.id == execution_id)
-    ).one()
+    return _execution_data.first(connection, {"execution_id": execution_id})
 
 
 def read_family(connection: Connection, root_id: str) -> list[Any]:
@@ -133,9 +153,8 @@ def read_item_results(connection: Connection, execution_id: str, key: Key) -> di
 def _read_column(connection: Connection, execution_id: str, keys: Iterable[Key], column: Any) -> dict[Key, Any]:
     found: dict[Key, Any] = {}
     for key in keys:
-        row = connection.execute(
-            select(column.label("body")).where(*named(execution_id, key), column.is_not(None))
-        ).first()
+        at = {"execution_id": execution_id, "node_id": key[0], "iteration": key[1]}
+        row = _columns[column.name].first(connection, at | {"item": key[2] if len(key) > 2 else WHOLE})
         if row is not None:
             found[key] = row.body
     return found
@@ -166,10 +185,8 @@ def read_task_data(
 
 def read_atoms(connection: Connection, execution_id: str, ids: Iterable[int]) -> dict[int, Any]:
     """Return state, result, failure and attempts of atoms of a flow, by node."""
-    columns = (_mark.node_id, _mark.state, _mark.result, _mark.failure, _mark.attempts)
-    where = (_mark.execution_id == execution_id, _mark.iteration == 1, _mark.item == WHOLE)
     return {
         row.node_id: row
         for batch in batches(ids)
-        for row in connection.execute(select(*columns).where(*where, _mark.node_id.in_(batch)))
+        for row in _atoms.rows(connection, {"execution_id": execution_id}, batch)
     }

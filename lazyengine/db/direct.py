@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Executable, Select
+from sqlalchemy import Connection, Dialect, Executable, Select, bindparam
 from sqlalchemy.exc import DBAPIError
 
 Convert = Callable[[Any], Any]
@@ -34,12 +34,13 @@ class Direct:
         self._build = build
         self._compiled: WeakKeyDictionary[Dialect, _Compiled] = WeakKeyDictionary()
 
-    def rows(self, connection: Connection, values: Values) -> list[Any]:
+    def rows(self, connection: Connection, values: Values, *rows: Values) -> list[Any]:
         """Execute a SELECT; return rows whose columns are attributes.
 
+        :param rows: the values of its parameters that are named by `of_row`
         :raises sqlalchemy.exc.DBAPIError: as `Connection.execute` does
         """
-        found: list[Any] = self._on(connection).execute(connection, (values,), fetches=True)
+        found: list[Any] = self._on(connection).execute(connection, (values, *rows), fetches=True)
         return found
 
     def first(self, connection: Connection, values: Values) -> Any:
@@ -48,10 +49,7 @@ class Direct:
         return found[0] if found else None
 
     def run(self, connection: Connection, values: Values, *rows: Values) -> int:
-        """Execute a statement that writes; return how many rows it hit.  Raises as `rows` does.
-
-        :param rows: the values of its parameters that are named by `of_row`
-        """
+        """Execute a statement that writes; return how many rows it hit.  Takes and raises what `rows` does."""
         hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False)
         return hit
 
@@ -66,6 +64,38 @@ class Direct:
             statement = self._build(dialect.name) if callable(self._build) else self._build
             compiled = self._compiled[dialect] = _Compiled(statement, dialect)
         return compiled
+
+
+MOST_WANTED = 64
+"""Values of a list up to which a statement is compiled for it."""
+
+
+class DirectList:
+    """A SELECT of the rows whose `column` is one of a list of values.
+
+    It is compiled for lists of 1, 2, 4, ... values, and the last of a list is repeated; a long list goes SQLAlchemy's
+    own way.
+    """
+
+    def __init__(self, statement: Select[Any], column: Any) -> None:
+        self._long = statement.where(column.in_(bindparam("wanted", expanding=True)))
+        sizes = [1 << power for power in range(MOST_WANTED.bit_length())]
+        self._short = {
+            size: Direct(
+                statement.where(
+                    column.in_([bindparam(of_row("one", n), type_=column.type) for n in range(1, size + 1)])
+                )
+            )
+            for size in sizes
+        }
+
+    def rows(self, connection: Connection, values: Values, wanted: Sequence[Any]) -> Sequence[Any]:
+        """Execute it for a list that is not empty.  Raises as `Direct.rows` does."""
+        if len(wanted) > MOST_WANTED:
+            return connection.execute(self._long, {**values, "wanted": wanted}).all()
+        size = 1 << (len(wanted) - 1).bit_length()
+        padded = [*wanted, *[wanted[-1]] * (size - len(wanted))]
+        return self._short[size].rows(connection, values, *({"one": one} for one in padded))
 
 
 class _Compiled:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from lazyengine.core.graph import Graph, Node
 from lazyengine.db import tables as t
-from lazyengine.db.direct import Direct
+from lazyengine.db.direct import Direct, DirectList
 from lazyengine.db.rows import graph_from_json, graph_to_json, node_of, node_row
 from lazyengine.db.statements import NODE_NAMED, NODES
 from lazyengine.db.types import to_json
@@ -25,7 +25,7 @@ MOST_CHARACTERS = 16 * 1024 * 1024
 
 NODE_CHARACTERS = 1024
 
-_node_named = Direct(NODE_NAMED)
+_node_named, _nodes = Direct(NODE_NAMED), DirectList(NODES, t.node.c.id)
 
 
 class KeptNodes:
@@ -100,7 +100,7 @@ class Graphs:
         wanted = set(ids)
         found = {id: kept for id in wanted if (kept := self._kept.get(graph_id, id))} if self._kept else {}
         for batch in batches(wanted - found.keys()):
-            for row in self.connection.execute(NODES, {"graph_id": graph_id, "ids": batch}):
+            for row in _nodes.rows(self.connection, {"graph_id": graph_id}, batch):
                 found[row.id] = self._read(graph_id, row)
         return found
 

@@ -73,17 +73,12 @@ LOCK_EXECUTION = (
     .with_for_update()
 )
 NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.node.c.name == bindparam("name"))
-NODES = select(t.node).where(
-    t.node.c.graph_id == bindparam("graph_id"), t.node.c.id.in_(bindparam("ids", expanding=True))
-)
+NODES = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"))
 LARGE_MARK = ("result", "failure", "context", "input", "published", "undone", "attempts")
 SMALL_MARK = [column for column in _mark if column.name not in LARGE_MARK]
 OF_MARK = "mark_"
 MARKS = select(*SMALL_MARK).where(
-    _mark.execution_id == bindparam("execution_id"),
-    _mark.node_id.in_(bindparam("ids", expanding=True)),
-    _mark.iteration == 1,
-    _mark.item == WHOLE,
+    _mark.execution_id == bindparam("execution_id"), _mark.iteration == 1, _mark.item == WHOLE
 )
 REGION = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),

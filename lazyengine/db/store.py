@@ -22,7 +22,7 @@ from lazyengine.core.state import (
     Outcome,
 )
 from lazyengine.db import tables as t
-from lazyengine.db.direct import Direct
+from lazyengine.db.direct import Direct, DirectList
 from lazyengine.db.graphs import Graphs, KeptNodes, batches
 from lazyengine.db.rows import (
     event_row,
@@ -63,6 +63,7 @@ UNREAD: Any = object()
 _MarkRow: Any = namedtuple("MarkRow", [column.name for column in SMALL_MARK])  # type: ignore[misc]
 
 _lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
+_marks = DirectList(MARKS, _mark.node_id)
 _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
 
 MOST_AT_ONCE = 32
@@ -240,7 +241,7 @@ class Store(Graphs):
         return {
             (row.node_id, row.iteration): mark_of(row)
             for batch in batches(ids)
-            for row in self.connection.execute(MARKS, {"execution_id": execution_id, "ids": batch})
+            for row in _marks.rows(self.connection, {"execution_id": execution_id}, batch)
         }
 
     def region(self, execution_id: str, first: int, last: int) -> dict[Key, Mark]:
