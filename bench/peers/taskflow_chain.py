@@ -1,6 +1,6 @@
 # /// script
 # dependencies = ["taskflow==6.5.0", "SQLAlchemy==2.1.9", "SQLAlchemy-Utils==0.43.0", "alembic==1.20.1",
-#                 "psycopg2-binary==2.9.13"]
+#                 "psycopg[binary]==3.3.9"]
 # ///
 """TaskFlow's serial engine with persistence in SQLite and in PostgreSQL: a chain of 100, against lazyengine's library.
 
