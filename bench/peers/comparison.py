@@ -1,7 +1,11 @@
-"""What the programs about the peers share: options, rounds that take turns, the JSON document.
+"""What the programs have in common: options, rounds in turns, lazyengine beside the peer, the JSON document.
 
-A program runs in the environment of its peer; `Ours` is a process in the environment of lazyengine (`ours.py`), which
-is asked for one run at a time, so both are measured in turns on the same machine and the same servers.
+    {"name": "dbos", "versions": {"dbos": "3.4.0", …}, "rows": [
+        {"case": "DBOS, chains 20x100", "unit": "steps/s", "runs": […], "median": 400},
+        {"case": "lazyengine over HTTP, chains 20x100", "unit": "steps/s", "runs": […], "median": 800,
+         "ratios": {"DBOS": 2}}]}
+
+A row may have a "note"; a ratio is the median of those of the rounds.
 """
 
 import argparse
@@ -13,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -31,6 +34,13 @@ class Run:
     done: int
     of: int
     seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.done / self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.rate:.1f}" if self.done == self.of else f"{self.rate:.1f} ({self.done} of {self.of})"
 
 
 class Ours:
@@ -90,7 +100,7 @@ class Comparison:
     @contextmanager
     def ours(self) -> Iterator[Ours]:
         """Start lazyengine; end it, and drop its databases, in the end."""
-        command = [self.options.ours, Path(__file__).with_name("ours.py")]
+        command = [self.options.ours, "-m", "bench.peers.ours"]
         servers = ["--postgresql", self.options.postgresql, "--mysql", self.options.mysql]
         pipe = subprocess.PIPE
         with subprocess.Popen([*command, *servers], stdin=pipe, stdout=pipe, text=True) as process:
@@ -105,28 +115,35 @@ class Comparison:
         """
         if case not in (self.options.case or [case]):
             return
-        who = {self.name: peer} | {f"lazyengine, {way}": run for way, run in ours.items()}
+        who = {self.name: peer} | {f"lazyengine {way}": run for way, run in ours.items()}
         runs: dict[str, list[Run]] = {name: [] for name in who}
-        for number in range(self._rounds):
+        for number in range(1, self._rounds + 1):
             for name, run in who.items():
                 runs[name].append(run())
-                done = runs[name][-1]
-                short = "" if done.done == done.of else f", {done.done} of {done.of}"
-                rate = done.done / done.seconds
-                print(f"{case}, round {number + 1}: {name}: {rate:.1f} {unit}{short}", file=sys.stderr, flush=True)
-        rates = {name: [round(run.done / run.seconds, 2) for run in made] for name, made in runs.items()}
-        theirs = median(rates[self.name])
+                print(f"{number}/{self._rounds}  {name}, {case}: {runs[name][-1]} {unit}", file=sys.stderr, flush=True)
         for name, made in runs.items():
-            row = {"case": case, "by": name, "unit": unit, "runs": rates[name], "median": median(rates[name])}
-            row["finished"] = all(run.done == run.of for run in made)
-            if name != self.name and theirs:
-                row["ratio"] = round(row["median"] / theirs, 2)
+            rates = [rounded(run.rate) for run in made]
+            row = {"case": f"{name}, {case}", "unit": unit, "runs": rates, "median": rounded(median(rates))}
+            if name != self.name and all(run.done for run in runs[self.name]):
+                ratios = [one.rate / other.rate for one, other in zip(made, runs[self.name], strict=True)]
+                row["ratios"] = {self.name: rounded(median(ratios))}
+            if any(run.done < run.of for run in made):
+                row["note"] = (
+                    f"did not finish: {', '.join(f'{one.done} of {one.of} in {one.seconds:.0f} s' for one in made)}"
+                )
             self._rows.append(row)
 
     def cannot_run(self, reason: str) -> None:
         """Say why a peer is not measured."""
-        self._rows.append({"case": "all", "by": self.name, "unit": "", "runs": [], "median": None, "reason": reason})
+        self._rows.append(
+            {"case": self.name, "unit": "", "runs": [], "median": None, "note": f"cannot be run: {reason}"}
+        )
 
     def write(self) -> None:
         """Print the document."""
-        print(json.dumps({"name": self.name, "versions": self._versions, "rows": self._rows}, indent=2))
+        print(json.dumps({"name": self.name.lower(), "versions": self._versions, "rows": self._rows}))
+
+
+def rounded(value: float) -> float:
+    """Keep four significant digits."""
+    return float(f"{value:.4g}")

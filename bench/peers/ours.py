@@ -36,12 +36,12 @@ from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from shapes import SHAPES, definition, name_of
 from sqlalchemy import create_engine, make_url, text
 from taskflow import task
 from taskflow.flow import Flow
 from taskflow.patterns import linear_flow
 
+from bench.peers.shapes import SHAPES, definition, name_of
 from lazyengine.controller import Controller
 from lazyengine.core.state import Outcome, TaskState
 from lazyengine.db.database import Database

@@ -16,10 +16,11 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from comparison import Comparison, Run
+from bench.peers.comparison import Comparison, Run
 
 LENGTH = 100
 PATIENCE_SECONDS = 120
@@ -112,7 +113,7 @@ def main() -> None:
                 for executions in (1, 20):
                     case = f"chains {executions}x100"
                     ways = {"over HTTP": ours.runs("http", case), "in process": ours.runs("engine", case)}
-                    comparison.measure(case, "tasks/s", lambda: chains(chain, executions), ways)  # noqa: B023
+                    comparison.measure(case, "tasks/s", partial(chains, chain, executions), ways)
         except TimeoutError as error:
             comparison.cannot_run(str(error))
     comparison.write()

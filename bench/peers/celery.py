@@ -13,16 +13,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from celery import Celery, chain, chord
-from comparison import Comparison, Run
 from redis import Redis
+
+from bench.peers.comparison import Comparison, Run
 
 PREFIX = os.environ.get("PREFIX") or f"bench-{uuid.uuid4().hex[:8]}-"
 """Of all keys in Redis, here and in the worker."""
 PATIENCE_SECONDS = 60
 
-app = Celery("celery_chains")  # CELERY_BROKER_URL and CELERY_RESULT_BACKEND say where Redis is
+app = Celery("bench.peers.celery")  # CELERY_BROKER_URL and CELERY_RESULT_BACKEND say where Redis is
 app.conf.broker_transport_options = app.conf.result_backend_transport_options = {"global_keyprefix": PREFIX}
 app.conf.task_default_queue = "bench"
 
@@ -66,8 +68,8 @@ def worker(url: str) -> Iterator[None]:
         "--queues",
         "bench",
     ]
-    command = [sys.executable, "-m", "celery", "-A", "celery_chains", "worker", *options]
-    environ = os.environ | {"PREFIX": PREFIX, "PYTHONPATH": os.path.dirname(__file__)}
+    command = [sys.executable, "-m", "celery", "-A", "bench.peers.celery", "worker", *options]
+    environ = os.environ | {"PREFIX": PREFIX}
     with subprocess.Popen(command, env=environ, stdout=sys.stderr) as process:
         try:
             link.delay(0).get(PATIENCE_SECONDS)
@@ -85,9 +87,9 @@ def main() -> None:
     url = os.environ["CELERY_BROKER_URL"] = os.environ["CELERY_RESULT_BACKEND"] = comparison.options.redis
     with comparison.ours() as ours, worker(url):
         for case, peer in (
-            ("chains 1x100", lambda: chains(1, 100)),
-            ("chains 20x100", lambda: chains(20, 100)),
-            ("diamond 100", lambda: diamond(100)),
+            ("chains 1x100", partial(chains, 1, 100)),
+            ("chains 20x100", partial(chains, 20, 100)),
+            ("diamond 100", partial(diamond, 100)),
         ):
             ways = {"over HTTP": ours.runs("http", case), "in process": ours.runs("engine", case)}
             comparison.measure(case, "tasks/s", peer, ways)

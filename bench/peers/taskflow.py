@@ -12,14 +12,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from comparison import Comparison, Ours, Run
 from taskflow import engines, task
 from taskflow.flow import Flow
 from taskflow.patterns import linear_flow
 from taskflow.persistence import backends, models
+
+from bench.peers.comparison import Comparison, Ours, Run
 
 LENGTH = 100
 
@@ -67,12 +69,12 @@ def main() -> None:
         for kind in ("sqlite", "postgresql"):
             with persistence(kind, ours) as backend:
                 ways = {
-                    "each task completed by a call": ours.runs("flow", "chains 1x100", on=kind),
-                    "tasks run by threads": ours.runs("executor", "chains 1x100", on=kind),
+                    "by complete_task": ours.runs("flow", "chains 1x100", on=kind),
+                    "with its threads": ours.runs("executor", "chains 1x100", on=kind),
                 }
                 if kind == "postgresql":
                     ways["as a workflow"] = ours.runs("engine", "chains 1x100")
-                comparison.measure(f"chains 1x100, {kind}", "tasks/s", lambda: run(backend), ways)
+                comparison.measure(f"chains 1x100, {kind}", "tasks/s", partial(run, backend), ways)
     comparison.write()
 
 

@@ -20,13 +20,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from comparison import Comparison, Run
-from shapes import SHAPES, definition, name_of
+from bench.peers.comparison import Comparison, Run
+from bench.peers.shapes import SHAPES, definition, name_of
 
 CONFIGURATION = Path(__file__).parents[2] / "examples" / "mistral" / "mistral.conf"
 CONNECTIONS = 8
@@ -166,8 +167,7 @@ def main() -> None:
         with serving(url, comparison.options.amqp) as mistral:
             for case in ("chains 20x100", "diamond 100", "layered 10x10"):
                 ways = {"over HTTP": ours.runs("http", case)}
-                peer = lambda case=case: run(mistral, case, bound_seconds)  # noqa: E731
-                comparison.measure(case, "completions/s", peer, ways)
+                comparison.measure(case, "completions/s", partial(run, mistral, case, bound_seconds), ways)
     comparison.write()
 
 

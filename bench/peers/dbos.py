@@ -4,9 +4,11 @@
 """DBOS on PostgreSQL: workflows of 100 steps that do nothing, one and 20 at once, against lazyengine on PostgreSQL."""
 
 import time
+from functools import partial
 
-from comparison import Comparison, Run
 from dbos import DBOS
+
+from bench.peers.comparison import Comparison, Run
 
 LENGTH = 100
 
@@ -42,7 +44,7 @@ def main() -> None:
             for executions in (1, 20):
                 case = f"chains {executions}x100"
                 ways = {"over HTTP": ours.runs("http", case), "in process": ours.runs("engine", case)}
-                comparison.measure(case, "steps/s", lambda: chains(executions), ways)  # noqa: B023
+                comparison.measure(case, "steps/s", partial(chains, executions), ways)
         finally:
             DBOS.destroy()
     comparison.write()
