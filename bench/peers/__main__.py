@@ -44,13 +44,16 @@ def environment(peer: str) -> Path:
     return place / "bin" / "python"
 
 
-def main() -> int:
+def main() -> None:
+    """Become the program."""
     if sys.argv[1:2] not in [[peer] for peer in PEERS]:
         sys.exit(__doc__)
     peer, *more = sys.argv[1:]
-    command = [environment(peer), "-m", f"bench.peers.{peer}", "--ours", sys.executable, *more]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode
+    python = environment(peer)
+    os.chdir(ROOT)
+    command = [str(python), "-m", f"bench.peers.{peer}", "--ours", sys.executable, *more]
+    os.execve(python, command, os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

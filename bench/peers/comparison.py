@@ -11,6 +11,7 @@ A row may have a "note"; a ratio is the median of those of the rounds.
 import argparse
 import json
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -92,6 +93,7 @@ class Comparison:
         ):
             parser.add_argument(f"--{server}", default=url, metavar="URL", help=f"a server (default: {url})")
         self.options = parser.parse_args()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))  # what was started is stopped then
         self.name = name
         self._rounds: int = self.options.rounds or (1 if self.options.quick else ROUNDS)
         self._versions = {"python": platform.python_version()} | {one: version(one) for one in distributions}

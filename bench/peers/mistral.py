@@ -127,7 +127,7 @@ def serving(database_url: str, transport_url: str) -> Iterator[Mistral]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    names = {"name": f"lazyengine_bench_{uuid.uuid4().hex[:8]}", "port": port, "transport_url": transport_url}
+    names = {"name": f"lazyengine_peers_{uuid.uuid4().hex[:8]}", "port": port, "transport_url": transport_url}
     commands = Path(sys.executable).parent
     with TemporaryDirectory() as directory, open(f"{directory}/mistral.log", "wb") as log:
         file = Path(directory, "mistral.conf")

@@ -23,6 +23,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -51,8 +52,7 @@ from lazyengine.settings import Settings
 
 WORKERS = 2
 CONNECTIONS = 8
-ENGINE_THREADS = 4
-"""At most: more only wait for the interpreter."""
+"""To the API; and threads that call the engine.  One where one execution has one task after the other."""
 OWNER = "bench"
 
 Ready = tuple[str, str]
@@ -71,20 +71,30 @@ class Connection:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._file = self._socket.makefile("rb")
 
     def send(self, method: str, path: str, body: Any) -> Any:
-        content = json.dumps(body).encode()
+        """Send a request and return the answer.
+
+        :raises RuntimeError: it is an error, or there is none
+        """
+        content = json.dumps(body)
         head = f"{method} {path} HTTP/1.1\r\nHost: ours\r\nContent-Type: application/json\r\n"
-        self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        status, length = int(self._file.readline().split()[1]), 0
-        while (line := self._file.readline()) != b"\r\n":
-            if line[:15].lower() == b"content-length:":
-                length = int(line[15:])
-        answer = json.loads(self._file.read(length))
-        if status >= 400:
-            raise RuntimeError(f"{method} {path}: {status} {answer}")
-        return answer
+        self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n{content}".encode())
+        answer = b""
+        while (end := answer.find(b"\r\n\r\n")) < 0:
+            answer += self._receive()
+        length = int(answer[:end].lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+        while len(answer) < end + 4 + length:
+            answer += self._receive()
+        if not answer.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(f"{method} {path}: {answer.decode()}")
+        return json.loads(answer[end + 4 :])
+
+    def _receive(self) -> bytes:
+        received = self._socket.recv(1 << 16)
+        if not received:
+            raise RuntimeError("lazyengine has closed the connection")
+        return received
 
     def start(self, workflow: str) -> list[Ready]:
         return self._ready(self.send("POST", "/executions", {"workflow": workflow}))
@@ -165,13 +175,11 @@ class Ours:
         return version("lazyengine")
 
     def run(self, door: str, case: str, on: str = "postgresql") -> dict[str, Any]:
-        executions = SHAPES[case][0]
+        at_once = 1 if case == "chains 1x100" else CONNECTIONS
         if door == "http":
-            return work_off(case, self._connections[: 1 if case == "chains 1x100" else CONNECTIONS])
+            return work_off(case, self._connections[:at_once])
         if door == "engine":
-            threads = 1 if case == "chains 1x100" else ENGINE_THREADS
-            return work_off(case, [InProcess(self._engine)] * threads)
-        assert executions == 1
+            return work_off(case, [InProcess(self._engine)] * at_once)
         run = {"flow": self._complete_flow, "executor": self._execute_flow}[door]
         return run(self._flow_url(on), flow(len(SHAPES[case][1])))
 
@@ -237,7 +245,7 @@ class Ours:
 
 @contextmanager
 def new_database(server: str) -> Iterator[str]:
-    engine, name = create_engine(server, isolation_level="AUTOCOMMIT"), f"lazyengine_bench_{uuid.uuid4().hex[:12]}"
+    engine, name = create_engine(server, isolation_level="AUTOCOMMIT"), f"lazyengine_peers_{uuid.uuid4().hex[:12]}"
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     kind = make_url(server).get_backend_name()
@@ -271,6 +279,7 @@ def main() -> None:
         parser.add_argument(f"--{server}", required=True, metavar="URL")
     servers = vars(parser.parse_args())
     logging.basicConfig(level=logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))
     with ExitStack() as until:
         ours = Ours(servers, until)
         for line in sys.stdin:
