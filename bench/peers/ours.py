@@ -29,7 +29,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -53,6 +53,8 @@ from lazyengine.settings import Settings
 WORKERS = 2
 CONNECTIONS = 8
 """To the API; and threads that call the engine.  One where one execution has one task after the other."""
+PATIENCE_SECONDS = 60
+"""If nothing becomes ready for so long, something is wrong."""
 OWNER = "bench"
 
 Ready = tuple[str, str]
@@ -71,6 +73,12 @@ class Connection:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
     def send(self, method: str, path: str, body: Any) -> Any:
         """Send a request and return the answer.
@@ -121,7 +129,7 @@ class InProcess:
         return [(one.execution_id, one.task) for one in reported.scheduled]
 
 
-def work_off(case: str, doors: list[Door]) -> dict[str, Any]:
+def work_off(case: str, doors: Sequence[Door]) -> dict[str, Any]:
     """Start the executions of a case and complete whatever becomes ready, through several doors at once."""
     executions, tasks = SHAPES[case]
     workflow, total = name_of(case), executions * len(tasks)
@@ -130,7 +138,7 @@ def work_off(case: str, doors: list[Door]) -> dict[str, Any]:
 
     def serve(door: Door) -> None:
         try:
-            while (item := ready.get()) is not None:
+            while (item := ready.get(timeout=PATIENCE_SECONDS)) is not None:
                 for one in door.start(item) if isinstance(item, str) else door.complete(*item):
                     ready.put(one)
                 if not isinstance(item, str):
@@ -177,7 +185,9 @@ class Ours:
     def run(self, door: str, case: str, on: str = "postgresql") -> dict[str, Any]:
         at_once = 1 if case == "chains 1x100" else CONNECTIONS
         if door == "http":
-            return work_off(case, self._connections[:at_once])
+            with ExitStack() as connections:
+                doors = [connections.enter_context(Connection(self._port)) for _ in range(at_once)]
+                return work_off(case, doors)
         if door == "engine":
             return work_off(case, [InProcess(self._engine)] * at_once)
         run = {"flow": self._complete_flow, "executor": self._execute_flow}[door]
@@ -231,16 +241,16 @@ class Ours:
         return engine
 
     @cached_property
-    def _connections(self) -> list[Connection]:
+    def _port(self) -> int:
         url = self.database("postgresql")
         database = Database(Settings(database_url=url))
         database.upgrade()
         database.dispose()
         port = self._until.enter_context(serving(url))
-        connections = [Connection(port) for _ in range(CONNECTIONS)]
-        for case in SHAPES:
-            connections[0].send("POST", "/workflows", {"definition": definition(case)})
-        return connections
+        with Connection(port) as connection:
+            for case in SHAPES:
+                connection.send("POST", "/workflows", {"definition": definition(case)})
+        return port
 
 
 @contextmanager
