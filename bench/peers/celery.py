@@ -93,7 +93,6 @@ def main() -> None:
         ):
             ways = {"over HTTP": ours.runs("http", case), "in process": ours.runs("engine", case)}
             comparison.measure(case, "tasks/s", peer, ways)
-    comparison.write()
 
 
 if __name__ == "__main__":

@@ -101,14 +101,17 @@ class Comparison:
 
     @contextmanager
     def ours(self) -> Iterator[Ours]:
-        """Start lazyengine; end it, and drop its databases, in the end."""
+        """Start lazyengine; in the end stop it, and print the document with the cases that were done."""
         command = [self.options.ours, "-m", "bench.peers.ours"]
         servers = ["--postgresql", self.options.postgresql, "--mysql", self.options.mysql]
         pipe = subprocess.PIPE
         with subprocess.Popen([*command, *servers], stdin=pipe, stdout=pipe, text=True) as process:
             ours = Ours(process)
             self._versions["lazyengine"] = ours.ask(what="version")
-            yield ours
+            try:
+                yield ours
+            finally:
+                print(json.dumps({"name": self.name.lower(), "versions": self._versions, "rows": self._rows}))
 
     def measure(self, case: str, unit: str, peer: Callable[[], Run], ours: dict[str, Callable[[], Run]]) -> None:
         """Let the peer and us run a case in turns.
@@ -140,10 +143,6 @@ class Comparison:
         self._rows.append(
             {"case": self.name, "unit": "", "runs": [], "median": None, "note": f"cannot be run: {reason}"}
         )
-
-    def write(self) -> None:
-        """Print the document."""
-        print(json.dumps({"name": self.name.lower(), "versions": self._versions, "rows": self._rows}))
 
 
 def rounded(value: float) -> float:

@@ -47,7 +47,6 @@ def main() -> None:
                 comparison.measure(case, "steps/s", partial(chains, executions), ways)
         finally:
             DBOS.destroy()
-    comparison.write()
 
 
 if __name__ == "__main__":

@@ -168,7 +168,6 @@ def main() -> None:
             for case in ("chains 20x100", "diamond 100", "layered 10x10"):
                 ways = {"over HTTP": ours.runs("http", case)}
                 comparison.measure(case, "completions/s", partial(run, mistral, case, bound_seconds), ways)
-    comparison.write()
 
 
 if __name__ == "__main__":

@@ -116,7 +116,6 @@ def main() -> None:
                     comparison.measure(case, "tasks/s", partial(chains, chain, executions), ways)
         except TimeoutError as error:
             comparison.cannot_run(str(error))
-    comparison.write()
 
 
 if __name__ == "__main__":

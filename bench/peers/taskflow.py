@@ -75,7 +75,6 @@ def main() -> None:
                 if kind == "postgresql":
                     ways["as a workflow"] = ours.runs("engine", "chains 1x100")
                 comparison.measure(f"chains 1x100, {kind}", "tasks/s", partial(run, backend), ways)
-    comparison.write()
 
 
 if __name__ == "__main__":
