@@ -328,6 +328,13 @@ class SchemaNotReady(LazyEngineError):
     code = "database.schema_not_ready"
 
 
+class MetricsNotInstalled(LazyEngineError):
+    """Metrics need prometheus_client: its operator has to install the extra, pip install 'lazyengine[metrics]'."""
+
+    status = 501
+    code = "metrics.not_installed"
+
+
 # -- requests to others -----------------------------------------------------------------------------------------------
 
 

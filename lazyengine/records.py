@@ -452,6 +452,38 @@ class NotificationQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """What time has come for.
+
+    :param count: how much there is, up to a bound
+    :param since: when time came for the oldest; None where there is nothing
+    """
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for somebody to do it.
+
+    :param outbox: by the kind of row
+    :param offers: the tasks on offer, by target
+    :param dead_letters: notifications that were given up
+    :param leases: those that have run out and were not ended yet
+    :param alarms: delays and deadlines
+    :param sendings: tasks that a dispatcher took and did not send in time
+    """
+
+    outbox: dict[str, Overdue]
+    offers: dict[str, Overdue]
+    dead_letters: Overdue
+    leases: Overdue
+    alarms: Overdue
+    sendings: Overdue
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredInput:
     """An input of a workflow; one that is not required has a default."""
 
