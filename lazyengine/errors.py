@@ -57,6 +57,13 @@ class CallbackExpired(LazyEngineError):
     code = "callback.expired"
 
 
+class CallbackOutlived(LazyEngineError):
+    """This callback URL is for an execution {execution_id} that was deleted; there is another one of that id now."""
+
+    status = 403
+    code = "callback.outlived"
+
+
 class ResourceNotFound(LazyEngineError):
     """Nothing is served at {path}; GET / and GET /openapi.json tell what is."""
 
