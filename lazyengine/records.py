@@ -351,12 +351,14 @@ class Errand:
 
     :param key: of its run, or of an item of it; that of a run ends with -1
     :param sends: how often sending this attempt has failed
+    :param unsent_since: when that failed first
     """
 
     owner: str
     key: Key
     assignment: Assignment
     sends: int = 0
+    unsent_since: datetime | None = None
 
     @property
     def id(self) -> str:

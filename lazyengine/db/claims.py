@@ -137,6 +137,7 @@ def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
                 _mark.target,
                 func.coalesce(_mark.deadline_at, _whole.c.deadline_at).label("deadline_at"),
                 _mark.sends,
+                _mark.unsent_since,
                 t.execution.c.owner,
                 t.execution.c.traceparent,
                 t.execution.c.flow,
