@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Event
 
+from lazyengine.backoff import backoff_seconds
 from lazyengine.db.sending import give, next_offer, not_sent, put_back, take, take_up
-from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
+from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane
 from lazyengine.dispatch.senders import DestinationAway, Sender, SendingFailed, failed
 from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
