@@ -9,17 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES
 from lazyengine.errors import CallbackExpired, CallbackInvalid
-from lazyengine.records import Assignment, Reported, Task
+from lazyengine.records import Assignment, Heartbeat, Report, Reported, Task
 from lazyengine.settings import Settings
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - addresses of nobody
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SALT = "lazyengine.callback"
 STEPS = 24
 """An expiry is a multiple of this part of the time that URLs hold: telling of an attempt again tells the same URL."""
@@ -27,15 +28,25 @@ STEPS = 24
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a callback URL stands for; `expires_at` is in seconds since the epoch."""
+    """What a callback URL stands for.
+
+    :param execution_created_at: when the execution was, as another one may have its id later, in microseconds since
+        the epoch
+    :param expires_at: in seconds since the epoch
+    """
 
     owner: str
     execution_id: str
+    execution_created_at: int
     task: str
     iteration: int
     item: int | None
     attempt: int
     expires_at: int
+
+    def of(self, report: Report | Heartbeat) -> Report | Heartbeat:
+        """Return a report as one that counts for this execution only."""
+        return replace(report, execution_created_at=EPOCH + timedelta(microseconds=self.execution_created_at))
 
 
 class Callbacks:
@@ -54,14 +65,13 @@ class Callbacks:
 
     def url(self, owner: str, assignment: Assignment) -> str | None:
         """Return the URL that completes an attempt, or None where nobody could reach this service."""
-        one = assignment
-        return self._url((owner, one.execution_id, one.task, one.iteration, one.item, one.attempt))
+        return self._url(owner, assignment.task, assignment)
 
     def url_of_task(self, owner: str, task: Task) -> str | None:
         """Return the same of a task that is under way by itself; None of any other."""
         if task.state not in ATTEMPTED_TASK_STATES or task.items is not None or task.child_execution_id is not None:
             return None
-        return self._url((owner, task.execution_id, task.name, task.iteration, task.item, task.attempt))
+        return self._url(owner, task.name, task)
 
     def read(self, token: str) -> Capability:
         """Return what a token stands for.
@@ -94,13 +104,15 @@ class Callbacks:
         """Put the URLs into the answer to a report."""
         return replace(reported, task=self.show(owner, reported.task), scheduled=self.offer(owner, reported.scheduled))
 
-    def _url(self, facts: tuple[Any, ...]) -> str | None:
-        if self._base is None:
+    def _url(self, owner: str, name: str, one: Assignment | Task) -> str | None:
+        if self._base is None or one.execution_created_at is None:
             return None
+        created_at = (one.execution_created_at - EPOCH) // timedelta(microseconds=1)
         seconds = self._settings.callback_seconds
         step = max(1, int(seconds / STEPS))
         expires_at = -int(-(self._clock() + seconds) // step) * step  # rounded up
-        token = self._signer().dumps([*facts, expires_at])
+        facts = (owner, one.execution_id, created_at, name, one.iteration, one.item, one.attempt, expires_at)
+        token = self._signer().dumps(facts)
         return f"{self._base}/callbacks/{token}"
 
     def _signer(self) -> URLSafeSerializer:

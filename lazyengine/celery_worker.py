@@ -12,7 +12,6 @@ its failure.  One that Celery retries is not over yet.  Celery tasks that others
 
 import json
 import logging
-import random
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from celery import signals
+
+from lazyengine.backoff import backoff_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +70,16 @@ class Reporter:
         except (TypeError, ValueError) as error:
             failure = {"type": "result", "message": f"The result is no JSON: {error}"}
             text = json.dumps({"state": "FAILURE", "failure": failure, "attempt": assignment["attempt"]})
-        deadline, pause = time.monotonic() + self.patience_seconds, FIRST_PAUSE_SECONDS
+        deadline, failures = time.monotonic() + self.patience_seconds, 0
         while not self._is_told(assignment, text.encode()):
+            pause = backoff_seconds(failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
             if time.monotonic() + pause > deadline:
                 logger.error(
                     "task %s of execution %s: the report got lost", assignment["task"], assignment["execution_id"]
                 )
                 return
-            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads competitors, guards nothing
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            time.sleep(pause)
+            failures += 1
 
     def _is_told(self, assignment: dict[str, Any], body: bytes, is_last: bool = False) -> bool:
         """Send a report; return whether that is settled, taken or refused.

@@ -8,11 +8,14 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from lazyengine import actions
+from lazyengine.actions import Handler
 from lazyengine.api.wire import assignment_writer, read_report
 from lazyengine.api.writing import encode
 from lazyengine.auth import Authenticator
@@ -22,7 +25,7 @@ from lazyengine.dispatch.retention import purge
 from lazyengine.dispatch.service import Dispatcher, dispatch
 from lazyengine.dispatch.wire import Wire
 from lazyengine.engine import Engine
-from lazyengine.errors import LazyEngineError
+from lazyengine.errors import LazyEngineError, SettingsInvalid
 from lazyengine.outbound import Outbound
 from lazyengine.registry import registered_flows
 from lazyengine.settings import PREFIX, Settings, load
@@ -107,6 +110,7 @@ def _add_work(worker: argparse.ArgumentParser) -> None:
         worker.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default: {default!r})")
     worker.add_argument("--target", action="append", help="take tasks of this target (default: 'default'); repeatable")
     worker.add_argument("--action", action="append", help="run this action (default: all installed); repeatable")
+    worker.add_argument("--amqp", help="consume the queues named by --target from this broker (a URL for kombu)")
     worker.add_argument("--token", action="append", help="bearer token of an owner; repeatable; or LAZYENGINE_TOKEN")
     worker.add_argument("--config", help="a TOML file with settings, of which outbound_allow and log_level count")
     worker.set_defaults(run=_work)
@@ -152,7 +156,7 @@ def _work(options: argparse.Namespace) -> int:
     """Start one worker for each token: owners do not wait for each other's tasks."""
     settings = load({"config": options.config})
     _write_log(settings)
-    handlers, outbound = actions.load(options.action or ()), Outbound(settings.outbound_allow.split())
+    handlers, outbound = _handlers(options.action or (), settings), Outbound(settings.outbound_allow.split())
     terms = Terms(
         targets=tuple(options.target or Terms().targets),
         concurrency=options.concurrency,
@@ -161,8 +165,33 @@ def _work(options: argparse.Namespace) -> int:
     )
     tokens = options.token or os.environ.get("LAZYENGINE_TOKEN", "").split() or [None]
     apis = [Api(options.api, token, connections=terms.concurrency + 2) for token in tokens]
-    work([Worker(api, handlers, outbound, terms) for api in apis], options.grace_seconds)
+    if options.amqp:  # a queue has the tasks of all owners
+        workers: list[Worker] = [_queue_worker()(apis[0], handlers, outbound, terms, options.amqp)]
+    else:
+        workers = [Worker(api, handlers, outbound, terms) for api in apis]
+    work(workers, options.grace_seconds)
     return 0
+
+
+def _handlers(names: Sequence[str], settings: Settings) -> dict[str, Handler]:
+    """Return what does the work of these actions and flows, or of all that are installed."""
+    flows: Any = registered_flows(settings) or ()
+    others = [name for name in names if name not in flows]
+    handlers = actions.load(others) if others or not names else {}
+    wanted = [name for name in flows if name in names or not names]
+    if wanted:
+        work_on = import_module("lazyengine.flow_worker").work  # TaskFlow, which it needs, is an extra
+        handlers |= dict.fromkeys(wanted, lambda context: work_on(flows, context.assignment))
+    return handlers
+
+
+def _queue_worker() -> Any:
+    """:raises SettingsInvalid: what it needs is not installed"""
+    try:
+        from lazyengine.worker.queue import QueueWorker
+    except ImportError as error:
+        raise SettingsInvalid(reason=f"--amqp needs {error.name}: pip install 'lazyengine[amqp]'") from error
+    return QueueWorker
 
 
 def _write_log(settings: Settings) -> None:

@@ -27,7 +27,7 @@ from lazyengine.db.due import Due, next_due, read_alarms, read_lapsed
 from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
 from lazyengine.db.notifications import list_notifications, replay_notification
 from lazyengine.db.statements import STEER
-from lazyengine.db.store import Store
+from lazyengine.db.store import Outline, Store
 from lazyengine.nesting import Nesting, new_execution
 from lazyengine.pictures import MAX_EDGES, MAX_TASKS, Picture, picture
 from lazyengine.records import (
@@ -138,7 +138,7 @@ class Engine(Workflows, Watching):
             identity = Identity(
                 execution_id, owner, graph_id, graph.workflow, runnable.document, start.namespace, params,
                 parent=None, root_id=execution_id, depth=0, has_data=graph.publishes, traceparent=start.traceparent,
-                flow=runnable.flow,
+                created_at=nest.now, flow=runnable.flow,
                 notify=start.notify,
             )  # fmt: skip
             run = nest.start(identity, graph, execution, start.digest)
@@ -249,9 +249,14 @@ class Engine(Workflows, Watching):
 
         :raises ExecutionNotFound: there is no such execution
         """
-        return self.database.snapshot(
-            lambda store: list_tasks(store.connection, execution_id, _graph_of(store, owner, execution_id)[0], query)
-        )
+
+        def work(store: Store) -> Page[Task]:
+            outline = _outline(store, owner, execution_id)
+            page = list_tasks(store.connection, execution_id, outline.graph_id, query)
+            created_at = outline.created_at
+            return replace(page, items=tuple(replace(one, execution_created_at=created_at) for one in page.items))
+
+        return self.database.snapshot(work)
 
     def get_task(
         self, owner: str, execution_id: str, name: str, iteration: int | None = None, item: int | None = None
@@ -263,11 +268,12 @@ class Engine(Workflows, Watching):
         """
 
         def work(store: Store) -> Task:
-            node = store.node_named(_graph_of(store, owner, execution_id)[0], name)
+            outline = _outline(store, owner, execution_id)
+            node = store.node_named(outline.graph_id, name)
             task = read_task(store.connection, execution_id, node, iteration, item) if node else None
             if task is None or (node is not None and node.kind is Kind.GATE):
                 raise errors.TaskNotFound.of(execution_id, name, iteration, item)
-            return task
+            return replace(task, execution_created_at=outline.created_at)
 
         return self.database.snapshot(work)
 
@@ -279,7 +285,7 @@ class Engine(Workflows, Watching):
         """
 
         def work(store: Store) -> Picture:
-            graph_id, _ = _graph_of(store, owner, execution_id)
+            graph_id = _outline(store, owner, execution_id).graph_id
             nodes, runs = read_graph(store.connection, execution_id, graph_id, MAX_TASKS + 1)
             if len(nodes) > MAX_TASKS or sum(len(node.edges) for node in nodes) > MAX_EDGES:
                 raise errors.GraphTooLarge(execution_id=execution_id, max_tasks=MAX_TASKS, max_edges=MAX_EDGES)
@@ -350,8 +356,7 @@ class Engine(Workflows, Watching):
         """
 
         def work(store: Store) -> Reported:
-            graph_id, state = _graph_of(store, owner, execution_id)
-            return beat(store, execution_id, graph_id, state, heartbeat, self.clock())
+            return beat(store, execution_id, _outline(store, owner, execution_id), heartbeat, self.clock())
 
         return self.database.transaction(work)
 
@@ -412,7 +417,7 @@ class Engine(Workflows, Watching):
 
         :raises ExecutionNotFound: there is none of this id
         """
-        self.database.snapshot(lambda store: _graph_of(store, owner, execution_id))
+        self.database.snapshot(lambda store: _outline(store, owner, execution_id))
         deadline = time.monotonic() + seconds
         waiting = deque([execution_id])
         while waiting:
@@ -568,16 +573,15 @@ def _check_writable(run: Resolution) -> None:
 
 
 def _key_of(store: Store, owner: str, assignment: Assignment) -> Key:
-    graph_id, _ = _graph_of(store, owner, assignment.execution_id)
-    node = store.node_named(graph_id, assignment.task)
+    node = store.node_named(_outline(store, owner, assignment.execution_id).graph_id, assignment.task)
     if node is None:
         raise errors.TaskNotFound.of(assignment.execution_id, assignment.task)
     run = (node.id, assignment.iteration)
     return run if assignment.item is None else (*run, assignment.item)
 
 
-def _graph_of(store: Store, owner: str, execution_id: str) -> tuple[int, ExecutionState]:
-    found = store.graph_of(owner, execution_id)
+def _outline(store: Store, owner: str, execution_id: str) -> Outline:
+    found = store.outline(owner, execution_id)
     if found is None:
         raise errors.ExecutionNotFound(execution_id=execution_id)
     return found

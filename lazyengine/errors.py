@@ -57,6 +57,13 @@ class CallbackExpired(LazyEngineError):
     code = "callback.expired"
 
 
+class CallbackOutlived(LazyEngineError):
+    """This callback URL is for an execution {execution_id} that was deleted; there is another one of that id now."""
+
+    status = 403
+    code = "callback.outlived"
+
+
 class ResourceNotFound(LazyEngineError):
     """Nothing is served at {path}; GET / and GET /openapi.json tell what is."""
 
@@ -326,6 +333,13 @@ class SchemaNotReady(LazyEngineError):
 
     status = 503
     code = "database.schema_not_ready"
+
+
+class MetricsNotInstalled(LazyEngineError):
+    """Metrics need prometheus_client: its operator has to install the extra, pip install 'lazyengine[metrics]'."""
+
+    status = 501
+    code = "metrics.not_installed"
 
 
 # -- requests to others -----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from taskflow.persistence.backends.impl_sqlalchemy import SQLAlchemyBackend
 from taskflow.persistence.base import Backend
 
 from lazyengine import errors
-from lazyengine.db.advisory import SERVERS, AdvisoryLocks
+from lazyengine.db.locks import SERVERS, AdvisoryLocks
 
 _of_this_process: "WeakKeyDictionary[Backend, Any]" = WeakKeyDictionary()
 _guard = Lock()

@@ -145,7 +145,7 @@ class Nesting:
         identity = replace(
             above, id=execution.id, graph_id=found.graph_id, workflow=found.graph.workflow,
             definition_digest=found.document, params=params, parent=parent, depth=above.depth + 1,
-            has_data=found.graph.publishes, notify=(),
+            has_data=found.graph.publishes, created_at=self.now, notify=(),
         )  # fmt: skip
         if found.graph.nests and found.document != above.definition_digest:
             keep_definition(self.store.connection, found.document)

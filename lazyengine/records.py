@@ -75,6 +75,7 @@ class Report:
     :param iteration: which run; None is the newest
     :param attempt: which attempt the answer is for; None is the current one
     :param item: which item of a task with items, from 0
+    :param execution_created_at: of the execution that is meant; None is the one that has the id now
     """
 
     task: str
@@ -82,6 +83,7 @@ class Report:
     iteration: int | None = None
     attempt: int | None = None
     item: int | None = None
+    execution_created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Heartbeat:
     progress: float | None = None
     lease_seconds: float | None = None
     item: int | None = None
+    execution_created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,7 @@ class Identity:
     :param root_id: the execution at the top, itself if it has no parent
     :param depth: how many executions are above it
     :param has_data: its runs have contexts
+    :param created_at: tells it from one that had its id before
     :param flow: the TaskFlow flow that it runs, by the name that the engine knows it under
     :param notify: who is to be told of it
     """
@@ -247,6 +251,7 @@ class Identity:
     depth: int
     has_data: bool
     traceparent: str | None
+    created_at: datetime
     flow: str | None = None
     notify: tuple[Notify, ...] = ()
 
@@ -279,6 +284,7 @@ class Task:
     result: Any = None
     failure: Failure | None = None
     published: dict[str, Any] = field(default_factory=dict)
+    execution_created_at: datetime | None = None
     callback_url: str | None = None
 
     @property
@@ -330,6 +336,7 @@ class Assignment:
     asks: Question | None = None
     flow: str | None = None
     timeout_seconds: float | None = None
+    execution_created_at: datetime | None = None
     callback_url: str | None = None
 
 
@@ -344,12 +351,14 @@ class Errand:
 
     :param key: of its run, or of an item of it; that of a run ends with -1
     :param sends: how often sending this attempt has failed
+    :param unsent_since: when that failed first
     """
 
     owner: str
     key: Key
     assignment: Assignment
     sends: int = 0
+    unsent_since: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -449,6 +458,38 @@ class NotificationQuery:
     is_dead: bool | None = None
     limit: int = 100
     marker: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What time has come for.
+
+    :param count: how much there is, up to a bound
+    :param since: when time came for the oldest; None where there is nothing
+    """
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for somebody to do it.
+
+    :param outbox: by the kind of row
+    :param offers: the tasks on offer, by target
+    :param dead_letters: notifications that were given up
+    :param leases: those that have run out and were not ended yet
+    :param alarms: delays and deadlines
+    :param sendings: tasks that a dispatcher took and did not send in time
+    """
+
+    outbox: dict[str, Overdue]
+    offers: dict[str, Overdue]
+    dead_letters: Overdue
+    leases: Overdue
+    alarms: Overdue
+    sendings: Overdue
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from lazyengine.core.graph import Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, TIMED_OUT, ExecutionState, Mark, Outcome, TaskState
 from lazyengine.db.due import beat as write_beat
 from lazyengine.db.rows import mark_of, outcome_digest, task_of
-from lazyengine.db.store import Store
+from lazyengine.db.store import Outline, Store
 from lazyengine.records import ExecutionStatus, Heartbeat, Report, Reported
 from lazyengine.resolution import Resolution
 
@@ -25,6 +25,8 @@ Answer = Callable[[ExecutionStatus], Reported]
 
 def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngineError:
     """Take in one report; what is refused is returned, not raised, as the transaction goes on."""
+    if report.execution_created_at not in (None, run.identity.created_at):
+        return errors.CallbackOutlived(execution_id=run.execution_id)
     node = run.store.node_named(run.identity.graph_id, report.task)
     if node is None:
         return errors.TaskNotFound.of(run.execution_id, report.task)
@@ -109,18 +111,20 @@ def _answer(
     """
     assert number is not None
     scheduled = run.handed_out_after(number)
-    task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, run.flow.data_of(node, mark))
+    data = run.flow.data_of(node, mark)
+    task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, data)
+    task = replace(task, execution_created_at=run.identity.created_at)
     return lambda status: Reported(task, status, scheduled, replayed)
 
 
-def beat(
-    store: Store, execution_id: str, graph_id: int, state: ExecutionState, heartbeat: Heartbeat, now: datetime
-) -> Reported:
+def beat(store: Store, execution_id: str, outline: Outline, heartbeat: Heartbeat, now: datetime) -> Reported:
     """Extend the lease of a task that is worked on, if the attempt is still the current one once that is written.
 
     :raises LazyEngineError: as `refusal` says
     """
-    node = store.node_named(graph_id, heartbeat.task)
+    if heartbeat.execution_created_at not in (None, outline.created_at):
+        raise errors.CallbackOutlived(execution_id=execution_id)
+    node, state = store.node_named(outline.graph_id, heartbeat.task), outline.state
     if node is None:
         raise errors.TaskNotFound.of(execution_id, heartbeat.task, heartbeat.iteration, heartbeat.item)
     if node.workflow:
@@ -133,7 +137,8 @@ def beat(
     heartbeat = replace(heartbeat, iteration=mark.iteration, attempt=heartbeat.attempt or mark.attempt)
     mark, row = _check_beat(store, execution_id, state, node, heartbeat, now)
     status = ExecutionStatus(execution_id, state, store.output(execution_id) if over else None)
-    return Reported(task_of(execution_id, node, mark, row), status, cancel_requested=over)
+    task = replace(task_of(execution_id, node, mark, row), execution_created_at=outline.created_at)
+    return Reported(task, status, cancel_requested=over)
 
 
 def _check_beat(

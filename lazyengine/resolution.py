@@ -349,6 +349,7 @@ class Resolution:
             reverts=state == TaskState.REVERTING,
             asks=QUESTIONS.get(state),
             flow=self.identity.flow,
+            execution_created_at=self.identity.created_at,
         )
 
     def _deadline_of(self, node: Node, run: Key) -> datetime | None:

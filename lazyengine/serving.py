@@ -8,6 +8,8 @@ import ipaddress
 import logging
 import os
 import resource
+import shutil
+import tempfile
 from typing import Any
 
 from lazyengine.auth import Authenticator
@@ -21,6 +23,8 @@ from lazyengine.settings import Settings, load
 from lazyengine.supervisor import PUBLIC_URL, READY_PIPE
 
 _settings = load({})
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that prometheus_client looks at as it is imported."""
 
 # -- gunicorn's settings ----------------------------------------------------------------------------------------------
 
@@ -42,6 +46,13 @@ def on_starting(server: Any) -> None:
     allow_connections()
     check_exposure(_settings, [address[0] for address in server.cfg.address if isinstance(address, tuple)])
     prepare(_settings)
+
+    share_metrics()
+
+
+def on_exit(server: Any) -> None:
+    """After the last worker."""
+    shutil.rmtree(os.environ[MULTIPROCESS], ignore_errors=True)
 
 
 def when_ready(server: Any) -> None:
@@ -70,6 +81,14 @@ def allow_connections() -> None:
     """Let the processes to come hold as many connections as the system lets them."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def share_metrics() -> None:
+    """Give the workers to come a directory, where prometheus_client keeps what it adds up over all of them.
+
+    A master that takes over from another one (SIGUSR2) has another directory.
+    """
+    os.environ[MULTIPROCESS] = tempfile.mkdtemp(prefix="lazyengine-metrics-")
 
 
 def check_exposure(settings: Settings, hosts: list[str]) -> None:

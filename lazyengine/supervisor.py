@@ -27,7 +27,7 @@ PUBLIC_URL = PREFIX + "PUBLIC_URL"
 PAUSE_SECONDS = 1.0
 """Before what has ended is started again."""
 LOOK_SECONDS = 0.2
-WORKER_SETTINGS = frozenset({"OUTBOUND_ALLOW", "LOG_LEVEL"})
+WORKER_SETTINGS = frozenset({"FLOWS", "OUTBOUND_ALLOW", "LOG_LEVEL"})
 """What a worker is told: it runs code of others, which needs to know neither the database nor all tokens."""
 PR_SET_PDEATHSIG = 1
 

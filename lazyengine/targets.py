@@ -28,6 +28,7 @@ class Target:
     :param lease_seconds: who gets a task has to report within this time, or it is sent anew as the next attempt; 0: a
         broker that keeps what it took may let it wait for as long as it likes
     :param timeout_seconds: how long one sending may take
+    :param sending_seconds: for how long sending an attempt is tried, before the task fails; 0 is for ever
     :param concurrency: sendings at a time, of each dispatcher
     """
 
@@ -37,6 +38,7 @@ class Target:
     queue: str = ""
     lease_seconds: float = 0.0
     timeout_seconds: float = 10.0
+    sending_seconds: float = 86_400.0
     concurrency: int = 1
 
     @classmethod
@@ -67,7 +69,7 @@ def _check(place: str, kind: Any, value: Any) -> None:
         raise SettingsInvalid(reason=f"{place} has to be of type {kind.__name__}, not {value!r}")
     if kind is str:
         return
-    if value < 0 or (value == 0 and not place.endswith(".lease_seconds'")):
+    if value < 0 or (value == 0 and not place.endswith((".lease_seconds'", ".sending_seconds'"))):
         raise SettingsInvalid(reason=f"{place} has to be greater than 0, not {value!r}")
 
 

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from lazyengine import errors
 from lazyengine.core.state import ExecutionState
+from lazyengine.db.backlog import read_backlog
 from lazyengine.db.database import Database
 from lazyengine.db.secrets import signing_key
 from lazyengine.db.watching import Wanted, count_offers, list_events, standings
-from lazyengine.records import Page, PastEvent
+from lazyengine.records import Backlog, Page, PastEvent
 from lazyengine.settings import Settings
 
 __all__ = ["Wanted", "Watching"]
@@ -29,6 +30,10 @@ class Watching:
     def count_offers(self, wanted: Wanted, most: int) -> int:
         """Count the tasks on offer that somebody wants, up to `most`."""
         return self.database.snapshot(lambda store: count_offers(store.connection, wanted, most, self.clock()))
+
+    def backlog(self) -> Backlog:
+        """Return what waits for somebody to do it, of all owners."""
+        return self.database.snapshot(lambda store: read_backlog(store.connection, self.clock()))
 
     def standings(self, execution_ids: Iterable[str]) -> dict[str, tuple[ExecutionState, int]]:
         """Return state and number of history rows of each of these executions that there is."""

@@ -13,7 +13,7 @@ from lazyengine.api.claims import Claims
 from lazyengine.api.events import Events
 from lazyengine.api.executions import Executions
 from lazyengine.api.graphs import Graphs
-from lazyengine.api.middleware import App, access_log, authentication, body_limit, request_ids
+from lazyengine.api.middleware import App, access_log, authentication, body_limit, measured, request_ids
 from lazyengine.api.notifications import Notifications
 from lazyengine.api.operation import Operation, operations_of
 from lazyengine.api.problems import Problems
@@ -28,6 +28,7 @@ from lazyengine.callbacks import Callbacks
 from lazyengine.settings import Settings
 
 if TYPE_CHECKING:
+    from lazyengine.api.metrics import Metrics
     from lazyengine.engine import Engine
 
 CONTROLLERS = (Executions, Graphs, Events, Tasks, CallbackReports, Claims, Workflows, Notifications, Service)
@@ -70,6 +71,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     # Where requests cannot be parked, whoever waits leaves at least half of the threads to those who work.
     waiting = Waiting(engine, settings.threads // 2)
     callbacks = Callbacks(settings, engine.signing_keys)
+    metrics = _metrics(engine)
     controllers = (
         Executions(engine, waiting, callbacks),
         Graphs(engine),
@@ -79,7 +81,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
         Claims(engine, waiting, callbacks),
         Workflows(engine),
         Notifications(engine),
-        Service(engine, document()),
+        Service(engine, document(), metrics),
     )
     root = Root(controllers)
     open_paths = frozenset(operation.path for operation in operations() if operation.open)
@@ -89,4 +91,15 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     app = body_limit(app, settings.max_body_bytes)
     app = Problems(app)
     app = access_log(app)
+    if metrics is not None:
+        app = measured(app, metrics.observe)
     return request_ids(app)
+
+
+def _metrics(engine: "Engine") -> "Metrics | None":
+    """Make the metrics, which need an extra."""
+    try:
+        from lazyengine.api.metrics import Metrics
+    except ImportError:
+        return None
+    return Metrics(engine)

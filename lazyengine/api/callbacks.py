@@ -10,7 +10,7 @@ from lazyengine.api.request import Request
 from lazyengine.api.tasks import REPORT_ERRORS, report_of, take_in
 from lazyengine.api.types import Matching
 from lazyengine.callbacks import Callbacks
-from lazyengine.errors import CallbackExpired, CallbackInvalid, RequestInvalid
+from lazyengine.errors import CallbackExpired, CallbackInvalid, CallbackOutlived, RequestInvalid
 from lazyengine.records import Reported
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CallbackReports:
         answers.ReportedTask,
         segments=(TOKEN,),
         body=requests.TASK_REPORT,
-        errors=(CallbackInvalid, CallbackExpired, *REPORT_ERRORS, *DATABASE),
+        errors=(CallbackInvalid, CallbackExpired, CallbackOutlived, *REPORT_ERRORS, *DATABASE),
         open=True,
     )
     def call_back(self, request: Request, token: str, body: Any) -> Reported:
@@ -50,7 +50,7 @@ class CallbackReports:
         if body.attempt not in (None, may.attempt):
             raise RequestInvalid(reason=f"'/attempt' is not the one of this URL, which is for attempt {may.attempt}.")
         body.attempt = may.attempt
-        report = report_of(may.task, body, may.iteration, may.item)
+        report = may.of(report_of(may.task, body, may.iteration, may.item))
         answer = take_in(self._engine, may.owner, may.execution_id, report)
         task = self._callbacks.show(may.owner, answer.task)
         return replace(answer, task=task, scheduled=(), execution=replace(answer.execution, output=None))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from lazyengine.api.request import CALLBACKS, OWNER, REQUEST_ID, redacted
+from lazyengine.api.request import CALLBACKS, OWNER, REQUEST_ID, ROUTE, redacted
 from lazyengine.api.waiting import began
 from lazyengine.auth import Authenticator
 from lazyengine.errors import RequestInvalid, RequestTooLarge
@@ -66,6 +66,24 @@ def access_log(app: App) -> App:
         return body
 
     return logged
+
+
+def measured(app: App, observe: Callable[[str, str, str, float], None]) -> App:
+    """Tell `observe` of each request that was answered: method, route ('' where there is none), status and seconds."""
+
+    def measuring(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        since = began()
+        statuses = []
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            statuses.append(status[:3])
+            return start_response(status, headers, exc_info)
+
+        body = app(environ, start)
+        observe(environ["REQUEST_METHOD"], environ.get(ROUTE, ""), statuses[-1], time.monotonic() - since)
+        return body
+
+    return measuring
 
 
 QUIET_SECONDS = 10.0

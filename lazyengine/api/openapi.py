@@ -13,7 +13,7 @@ import yaml
 from lazyengine import errors
 from lazyengine.api import VERSION, answers
 from lazyengine.api.document import NOTHING, Document, OneOf, member
-from lazyengine.api.operation import NO_CONTENT, Operation
+from lazyengine.api.operation import JSON, NO_CONTENT, Operation
 from lazyengine.api.problems import phrase
 from lazyengine.api.types import JSON_OBJECT, TextOrObject
 from lazyengine.errors import LazyEngineError
@@ -79,7 +79,7 @@ def errors_of(operation: Operation) -> set[type[LazyEngineError]]:
 def _description() -> str:
     everywhere = ", ".join(f"`{error.code}` ({error.status})" for error in EVERYWHERE)
     return (
-        "JSON in, JSON out, but for the pictures of a graph. "
+        "JSON in, JSON out, but for the pictures of a graph and the metrics. "
         "Unknown members and unknown query parameters are refused, never ignored. "
         "Every response has X-Openstack-Request-Id. "
         "Errors are application/problem+json with a stable `code`; x-error-codes lists them. "
@@ -129,7 +129,7 @@ def _operation(operation: Operation, schemas: dict[str, Schema]) -> Schema:
 
 
 def _tag(operation: Operation) -> str:
-    if operation.open and not operation.segments:
+    if operation.path == "/metrics" or (operation.open and not operation.segments):
         return "service"
     if operation.path == "/tasks/claim":
         return "claims"
@@ -155,13 +155,19 @@ def _successes(operation: Operation, schemas: dict[str, Schema]) -> Schema:
     for status, meaning in operation.statuses.items():
         response: Schema = {"description": meaning, "headers": HEADERS}
         if operation.answer is not None and status != NO_CONTENT:
-            response["content"] = {"application/json": {"schema": _schema(operation.answer, schemas)}}
-            response["content"] |= {text: {"schema": {"type": "string"}} for text in operation.texts.values()}
+            response["content"] = _content(operation, schemas)
         if operation.method == "POST" and 201 in operation.statuses:
             location = {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}}
             response["headers"] = {**HEADERS, "Location": location}
         responses[str(status)] = response
     return responses
+
+
+def _content(operation: Operation, schemas: dict[str, Schema]) -> Schema:
+    text = {"schema": {"type": "string"}}
+    if operation.media_type != JSON:
+        return {operation.media_type: text}
+    return {JSON: {"schema": _schema(operation.answer, schemas)}} | dict.fromkeys(operation.texts.values(), text)
 
 
 def _failures(operation: Operation) -> Schema:

@@ -13,7 +13,7 @@ from webob import Response
 from wsme.api import FunctionArgument, FunctionDefinition
 
 from lazyengine.api.reading import read_document, read_query, shown
-from lazyengine.api.request import Request
+from lazyengine.api.request import ROUTE, Request
 from lazyengine.api.types import Misfit
 from lazyengine.api.writing import encode, writer
 from lazyengine.errors import LazyEngineError
@@ -87,18 +87,24 @@ class Operation:
     texts: Mapping[str, str]
     negotiated: bool
 
+    @property
+    def media_type(self) -> str:
+        """Of the answer, unless the request asks for one of `texts`."""
+        return self.answer if isinstance(self.answer, str) else JSON
+
     def serve(self, verb: Callable[..., Any], controller: Any, request: Request, segments: Sequence[str]) -> Response:
         """Read the request, call the verb, write the answer.
 
         :raises LazyEngineError: whatever is wrong; `lazyengine.api.problems` tells the caller
         """
+        request.environ[ROUTE] = self.path
         arguments = self._read_path(segments) if segments else {}
         if request.query:
             arguments |= read_query(request.query, self.parameters)
         if self.negotiated and "format" not in arguments:
             asked = [name for name, media_type in self.texts.items() if request.asks_for(media_type)]
             arguments |= {"format": asked[0]} if asked else {}
-        media_type = self.texts.get(arguments.get("format", ""), JSON)
+        media_type = self.texts.get(arguments.get("format", ""), self.media_type)
         request.check_accept(media_type)
         if self.body is None:
             request.refuse_body()
@@ -152,7 +158,7 @@ def operation(
     that `answer` can show, or an `Answer`.
 
     :param path: with its variable segments in braces, in the order of `segments`
-    :param answer: a `Document`, or None for no content
+    :param answer: a `Document`, the media type of a text, or None for no content
     :param body: a `Document` or `OneOf`
     :param statuses: of success, each with what it means; the first is that of a plain record
     :param errors: what the verb may raise, beside what any request may meet

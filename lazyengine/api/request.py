@@ -10,6 +10,8 @@ from lazyengine.errors import NotAcceptable, RequestInvalid, ResourceNotFound, U
 
 OWNER = "lazyengine.owner"
 REQUEST_ID = "lazyengine.request_id"
+ROUTE = "lazyengine.route"
+"""The path of the operation that serves a request, with its variables in braces."""
 
 CALLBACKS = "/callbacks/"
 """Where paths are secrets."""
@@ -90,7 +92,7 @@ class Request(pecan.Request):  # type: ignore[misc]
     def check_accept(self, media_type: str) -> None:
         """:raises NotAcceptable: the `Accept` header leaves out what the answer would be"""
         accept = self.environ.get("HTTP_ACCEPT", "*/*")
-        if accept != "*/*" and accept != media_type and not _admits(accept, media_type):
+        if accept != "*/*" and accept != media_type and not _admits(accept, media_type.partition(";")[0]):
             raise NotAcceptable(media_type=media_type)
 
 

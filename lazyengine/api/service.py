@@ -9,9 +9,10 @@ from lazyengine.api.listing import Link
 from lazyengine.api.operation import operation
 from lazyengine.api.request import Request
 from lazyengine.api.types import JSON_OBJECT
-from lazyengine.errors import DatabaseBusy, DatabaseUnavailable, SchemaNotReady
+from lazyengine.errors import DatabaseBusy, DatabaseUnavailable, MetricsNotInstalled, SchemaNotReady
 
 if TYPE_CHECKING:
+    from lazyengine.api.metrics import Metrics
     from lazyengine.engine import Engine
 
 
@@ -40,11 +41,12 @@ class Health:
 
 
 class Service:
-    """The controller of what is open to everybody."""
+    """The controller of what is about no execution."""
 
-    def __init__(self, engine: "Engine", document: Mapping[str, Any]) -> None:
+    def __init__(self, engine: "Engine", document: Mapping[str, Any], metrics: "Metrics | None") -> None:
         self._engine = engine
         self._document = document
+        self._metrics = metrics
 
     @operation("GET", "/", answers.Versions, open=True)
     def get_versions(self, request: Request) -> Versions:
@@ -68,3 +70,13 @@ class Service:
         """Tell whether the database can be reached and has the schema that is needed."""
         self._engine.check_ready()
         return Health("ready")
+
+    @operation("GET", "/metrics", "text/plain; version=0.0.4", errors=(MetricsNotInstalled,))
+    def get_metrics(self, request: Request) -> str:
+        """Tell how the service fares, for Prometheus.
+
+        It speaks of what all owners do, so any token will do.
+        """
+        if self._metrics is None:
+            raise MetricsNotInstalled()
+        return self._metrics.text()

@@ -137,9 +137,11 @@ def rows_handed_out(connection: Connection, keys: Sequence[Any]) -> list[Any]:
                 _mark.target,
                 func.coalesce(_mark.deadline_at, _whole.c.deadline_at).label("deadline_at"),
                 _mark.sends,
+                _mark.unsent_since,
                 t.execution.c.owner,
                 t.execution.c.traceparent,
                 t.execution.c.flow,
+                t.execution.c.created_at.label("execution_created_at"),
             )
             .select_from(t.mark)
             .join(t.execution, t.execution.c.id == _mark.execution_id)
@@ -170,6 +172,7 @@ def assignment_of(row: Any, now: datetime) -> Assignment:
         reverts=row.state == TaskState.REVERTING,
         asks=QUESTIONS.get(row.state),
         flow=row.flow,
+        execution_created_at=row.execution_created_at,
     )
 
 

@@ -6,7 +6,6 @@ to insert, a connection that broke).  So the function must do nothing but talk t
 """
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, exc, make_url
 
 from lazyengine import errors
+from lazyengine.backoff import backoff_seconds
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
 from lazyengine.db.graphs import KeptNodes
@@ -82,8 +82,7 @@ class Database:
 
     def _repeat(self, work: Callable[[Store], T], writes: bool) -> T:
         deadline = time.monotonic() + self.settings.busy_timeout_seconds
-        pause = FIRST_PAUSE_SECONDS
-        broken = 0
+        failures = broken = 0
         while True:
             try:
                 with self._begin(writes) as connection:
@@ -101,10 +100,11 @@ class Database:
                     broken += 1
                     if broken > 2:
                         raise errors.DatabaseUnavailable() from error
+            pause = backoff_seconds(failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
             if time.monotonic() + pause > deadline:
                 raise errors.DatabaseBusy() from reason
-            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads competitors, guards nothing
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            time.sleep(pause)
+            failures += 1
 
     @contextmanager
     def _begin(self, writes: bool) -> Iterator[Connection]:

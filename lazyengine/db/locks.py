@@ -1,11 +1,20 @@
-"""Locks on names, for what has no row to lock: one transaction at a time has a name, until it has ended."""
+"""Locks on names, for what has no row to lock; the database server keeps them.
+
+A transaction has one until it ends (`lock_name`); or whoever enters it has it on a connection of its own, which dies
+with its process, and may write what it likes over others meanwhile (`AdvisoryLocks`).
+"""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, func, select
 
-LONGEST_WAIT_SECONDS = 5
+from lazyengine import errors
+
+SERVERS = frozenset({"postgresql", "mysql", "mariadb"})
+SHORT_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5, 3600
 KEEPS_LOCKS = "keeps_locks"
 
 
@@ -20,15 +29,13 @@ def lock_name(connection: Connection, *parts: str) -> None:
 
     :raises NotLocked: it was not to be had in time
     """
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    name = _digest("\0".join(parts))
     if connection.dialect.name == "postgresql":
-        number = int(digest[:15], 16)
-        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+        connection.execute(select(func.pg_advisory_xact_lock(_number(name))))
     elif connection.dialect.name == "mysql":
         connection.info[KEEPS_LOCKS] = True
-        asked = {"name": digest, "seconds": LONGEST_WAIT_SECONDS}
-        if not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), asked).scalar_one():
-            raise NotLocked(digest)
+        if not connection.scalar(select(func.get_lock(name, SHORT_WAIT_SECONDS))):
+            raise NotLocked(name)
 
 
 def unlock_names(connection: Any, record: Any) -> None:
@@ -36,3 +43,38 @@ def unlock_names(connection: Any, record: Any) -> None:
     if record.info.pop(KEEPS_LOCKS, False) and connection is not None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT RELEASE_ALL_LOCKS()")
+
+
+class AdvisoryLocks:
+    """Locks by name on the server of an engine, each on a connection of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = create_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def __call__(self, execution: str) -> Iterator[None]:
+        """Hold the lock of an execution.
+
+        :raises DatabaseBusy: somebody has held it for an hour
+        """
+        name = _digest(execution)
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_lock(_number(name))))
+            elif not connection.scalar(select(func.get_lock(name, LONGEST_WAIT_SECONDS))):
+                raise errors.DatabaseBusy
+            yield
+
+    def schema(self) -> AbstractContextManager[None]:
+        """Hold the lock of the schema of the database."""
+        return self("schema")
+
+
+def _digest(name: str) -> str:
+    """Return as many characters as MariaDB takes for the name of a lock, at most."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _number(digest: str) -> int:
+    """Return what PostgreSQL takes for a name: 60 bits."""
+    return int(digest[:15], 16)

@@ -172,6 +172,7 @@ def identity_of(row: Row[Any]) -> Identity:
         depth=row.depth,
         has_data=bool(row.has_data),
         traceparent=row.traceparent,
+        created_at=row.created_at,
         flow=row.flow,
         notify=tuple(Notify(url, tuple(on)) for url, on in row.notify or ()),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, null, select, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, func, null, select, update
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState
 from lazyengine.db import tables as t
@@ -49,6 +49,7 @@ GIVE = (
         ),
         (_mark.resend_at, null()),
         (_mark.sends, null()),
+        (_mark.unsent_since, null()),
     )
 )
 PUT_BACK = (
@@ -59,6 +60,7 @@ PUT_BACK = (
         lease_expires_at=None,
         resend_at=None,
         sends=bindparam("failed"),
+        unsent_since=func.coalesce(_mark.unsent_since, bindparam("since", type_=_mark.unsent_since.type)),
         offered_at=case((_may_run, bindparam("again", type_=_mark.offered_at.type)), else_=null()),
     )
 )
@@ -82,7 +84,9 @@ def take(
     connection.execute(TAKE, [_of(key) | took for key in keys])
     rows = rows_handed_out(connection, keys)
     return tuple(
-        Errand(row.owner, (row.node_id, row.iteration, row.item), assignment_of(row, now), row.sends or 0)
+        Errand(
+            row.owner, (row.node_id, row.iteration, row.item), assignment_of(row, now), row.sends or 0, row.unsent_since
+        )
         for row in rows
     )
 
@@ -96,13 +100,20 @@ def give(
         connection.execute(GIVE, rows)
 
 
-def put_back(connection: Connection, errands: Iterable[tuple[Errand, datetime, int]], dispatcher: str) -> None:
-    """Put tasks on offer again, each from a time on and with how often sending it has failed."""
+def put_back(connection: Connection, errands: Iterable[Errand], dispatcher: str, now: datetime) -> None:
+    """Put tasks on offer again that were not tried."""
     rows = [
-        _of_errand(errand, dispatcher) | {"again": again, "failed": failed or None} for errand, again, failed in errands
+        _of_errand(errand, dispatcher) | {"again": now, "failed": errand.sends or None, "since": None}
+        for errand in errands
     ]
     if rows:
         connection.execute(PUT_BACK, rows)
+
+
+def not_sent(connection: Connection, errand: Errand, dispatcher: str, now: datetime, again: datetime) -> None:
+    """Note that a task could not be sent, and put it on offer again from a time on."""
+    row = _of_errand(errand, dispatcher) | {"again": again, "failed": errand.sends + 1, "since": now}
+    connection.execute(PUT_BACK, [row])
 
 
 def anything_lost(connection: Connection, now: datetime) -> bool:

@@ -141,6 +141,7 @@ LEASE = (
     "lease_expires_at",
     "progress",
     "sends",
+    "unsent_since",
     "resend_at",
 )  # the claim's, not the decision's
 

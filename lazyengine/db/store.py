@@ -97,6 +97,15 @@ class Locked:
     identity: Identity
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An execution in few words."""
+
+    graph_id: int
+    state: ExecutionState
+    created_at: datetime
+
+
 class Store(Graphs):
     """The statements of one transaction."""
 
@@ -156,11 +165,12 @@ class Store(Graphs):
                 self._first_runs[execution_id, row.node] = first
         return Locked(header_of(row), identity_of(row)) if row else None
 
-    def graph_of(self, owner: str, execution_id: str) -> tuple[int, ExecutionState] | None:
-        """Return which graph an execution runs, and its state, without locking it."""
+    def outline(self, owner: str, execution_id: str) -> Outline | None:
+        """Return which graph an execution runs, and how it stands, without locking it."""
+        columns = (_execution.graph_id, _execution.state, _execution.created_at)
         where = (_execution.id == execution_id, _execution.owner == owner)
-        row = self.connection.execute(select(_execution.graph_id, _execution.state).where(*where)).first()
-        return (row.graph_id, ExecutionState(row.state)) if row else None
+        row = self.connection.execute(select(*columns).where(*where)).first()
+        return Outline(row.graph_id, ExecutionState(row.state), row.created_at) if row else None
 
     def execution(self, owner: str, execution_id: str) -> Execution | None:
         """Return an execution with its input and output."""

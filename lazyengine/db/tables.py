@@ -214,8 +214,10 @@ mark = Table(
     Column("claim_key", Name),
     Column("lease_expires_at", UtcDateTime),
     Column("progress", Float),
-    # And this to the dispatcher: how often sending this attempt failed, and when one that has begun counts as lost.
+    # And this to the dispatcher: how often sending this attempt failed and since when, and when one that has begun
+    # counts as lost.
     Column("sends", Integer),
+    Column("unsent_since", UtcDateTime),
     Column("resend_at", UtcDateTime),
     **MYSQL,
 )

@@ -1,17 +1,15 @@
 """A lane: one thread that looks for what there is to do, does it, and waits until there may be more."""
 
 import logging
-import random
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
+from lazyengine.backoff import backoff_seconds
 from lazyengine.errors import DatabaseBusy, DatabaseUnavailable, SchemaNotReady
 
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 5.0
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
 LONGEST_AWAY_SECONDS = 10.0
 """How long a lane leaves its destination alone, after trying often in vain."""
 
@@ -84,10 +82,3 @@ class Lane(ABC):
         """Leave the destination, or the database, alone for a while; longer each time in a row."""
         self.failures += 1
         self.stopped.wait(min(backoff_seconds(self.failures), LONGEST_AWAY_SECONDS))
-
-
-def backoff_seconds(
-    failures: int, longest: float = LONGEST_PAUSE_SECONDS, uniform: Callable[[float, float], float] = random.uniform
-) -> float:
-    """Return how long to wait after so many failures in a row: doubling, and spread so that not all come at once."""
-    return uniform(0.5, 1.0) * min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 30), longest)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from lazyengine.backoff import backoff_seconds
 from lazyengine.db.notifications import (
     next_notification,
     next_url,
@@ -21,7 +22,7 @@ from lazyengine.db.notifications import (
     take_notifications,
     told,
 )
-from lazyengine.dispatch.lanes import FIRST_PAUSE_SECONDS, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
+from lazyengine.dispatch.lanes import LONGEST_WAIT_SECONDS, Call, Lane
 from lazyengine.dispatch.webhook import Signer, event
 from lazyengine.engine import Engine
 from lazyengine.errors import OutboundFailed, OutboundRefused
@@ -36,6 +37,7 @@ FINISHED = "lazyengine.execution.finished"
 BATCH = 20
 TIMEOUT_SECONDS, SPARE_SECONDS = 10.0, 30.0
 LONGEST_RETRY_SECONDS = 3600.0
+ASIDE_SECONDS = 0.5
 ERROR_LENGTH = 500
 
 
@@ -110,7 +112,7 @@ class Notifier(Lane):
         url = self.database.snapshot(lambda store: next_url(store.connection, now, self.places.avoid()))
         self.failures = 0
         if url is None:
-            return FIRST_PAUSE_SECONDS  # what is due is for places that others call, or that are away
+            return ASIDE_SECONDS  # what is due is for places that others call, or that are away
         place = place_of(url)
         if self.places.enter(place):
             self.call.ring()  # there may be something for other places: another lane may look, too
@@ -150,7 +152,7 @@ class Notifier(Lane):
         if not error:
             self.database.transaction(lambda store: told(store.connection, one))
             return True
-        again = now + timedelta(seconds=backoff_seconds(one.tries + 2, LONGEST_RETRY_SECONDS))
+        again = now + timedelta(seconds=backoff_seconds(one.tries + 2, longest=LONGEST_RETRY_SECONDS))
         gives_up = again - one.created_at > self.patience
         logger.warning("notification %s was %s: %s", id, "given up" if gives_up else "not delivered", error)
         self.database.transaction(lambda store: not_told(store.connection, one, error, again, gives_up))

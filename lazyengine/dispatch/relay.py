@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Event
 
-from lazyengine.db.sending import give, next_offer, put_back, take, take_up
-from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
-from lazyengine.dispatch.senders import DestinationAway, Sender, SendingFailed
+from lazyengine.backoff import backoff_seconds
+from lazyengine.db.sending import give, next_offer, not_sent, put_back, take, take_up
+from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane
+from lazyengine.dispatch.senders import DestinationAway, Sender, SendingFailed, failed
 from lazyengine.engine import Engine
 from lazyengine.errors import LazyEngineError
 from lazyengine.records import Errand, Report
@@ -88,21 +89,21 @@ class Relay(Lane):
         reports: list[tuple[Errand, Report]] = []
         for at, errand in enumerate(errands):
             if self.clock() > until:
-                self._put_back(errands[at:], 0)
+                self._put_back(errands[at:])
                 break
             try:
                 report = self.sender.send(errand)
             except DestinationAway as error:
                 logger.warning("target '%s' is away: %s", self.target.name, error)
-                self._put_back(errands[at:], 0)
+                reports += self._not_sent(errand, 0.0, error)
+                self._put_back(errands[at + 1 :])
                 self.rest()
                 break
-            except SendingFailed as error:
-                self._put_back([errand], 1)
-                logger.warning("task %s was not taken by target '%s': %s", errand.id, self.target.name, error)
-            except Exception:
-                self._put_back([errand], 1)
-                logger.exception("task %s cannot be sent to target '%s'", errand.id, self.target.name)
+            except Exception as error:
+                is_known = isinstance(error, SendingFailed)
+                words = (errand.id, self.target.name, error)
+                logger.warning("task %s was not taken by target '%s': %s", *words, exc_info=not is_known)
+                reports += self._not_sent(errand, backoff_seconds(errand.sends + 1), error)
             else:
                 self.failures = 0
                 if report is None:
@@ -111,19 +112,24 @@ class Relay(Lane):
                     reports.append((errand, report))
         return reports
 
+    def _not_sent(self, errand: Errand, pause_seconds: float, error: Exception) -> list[tuple[Errand, Report]]:
+        """Put a task on offer again after a pause; return its failure once that was tried for long enough."""
+        now, since, patience = self.clock(), errand.unsent_since, self.target.sending_seconds
+        if since and patience and (now - since).total_seconds() > patience:
+            message = f"it could not be sent to target '{self.target.name}' since {since:%Y-%m-%dT%H:%M:%SZ}: {error}"
+            return [(errand, failed(errand, message))]
+        again = now + timedelta(seconds=pause_seconds)
+        self.database.transaction(lambda store: not_sent(store.connection, errand, self.holder, now, again))
+        return []
+
     def _give(self, sent: Sequence[Errand]) -> None:
         leases = self.target.lease_seconds > 0
         until = self.clock() + timedelta(seconds=self.target.lease_seconds) if leases else None
         holder = self.target.name if leases else None
         self.database.transaction(lambda store: give(store.connection, sent, self.holder, holder, until))
 
-    def _put_back(self, errands: Sequence[Errand], failed: int) -> None:
-        now = self.clock()
-        rows = [
-            (errand, now + timedelta(seconds=backoff_seconds(errand.sends + 1) * failed), errand.sends + failed)
-            for errand in errands
-        ]
-        self.database.transaction(lambda store: put_back(store.connection, rows, self.holder))
+    def _put_back(self, errands: Sequence[Errand]) -> None:
+        self.database.transaction(lambda store: put_back(store.connection, errands, self.holder, self.clock()))
 
     def _complete(self, errand: Errand, report: Report) -> None:
         """Take in what the receiver said of a task; what is refused is in the history, or was known."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import cotyledon
 
+from lazyengine.backoff import backoff_seconds
 from lazyengine.db.sending import CLAIMER, anything_lost, take_up
-from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane, backoff_seconds
+from lazyengine.dispatch.lanes import AWAY, LONGEST_WAIT_SECONDS, Call, Lane
 from lazyengine.dispatch.notifications import Notifier, Places
 from lazyengine.dispatch.relay import Relay
 from lazyengine.dispatch.retention import Keeper
@@ -81,7 +82,7 @@ class Dispatcher:
                     logger.exception("the dispatcher goes on after an error")
                     failures += 1
                 if failures:
-                    self.stopped.wait(backoff_seconds(failures, LONGEST_WAIT_SECONDS))
+                    self.stopped.wait(backoff_seconds(failures, longest=LONGEST_WAIT_SECONDS))
                     continue
                 listener.wait(0.0 if self.stopped.is_set() else pause, found)
                 for call in self.calls:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from lazyengine.actions import Context, Handler, Later
+from lazyengine.actions import ActionFailed, Context, Handler, Later
 from lazyengine.actions.contract import failure
 from lazyengine.errors import SettingsInvalid, WorkerRefused
 from lazyengine.outbound import Outbound
@@ -41,6 +41,11 @@ class Held:
 
     def body(self, report: Mapping[str, Any]) -> str:
         return json.dumps({**report, "attempt": self.context.assignment["attempt"]}, allow_nan=False)
+
+
+def unknown(context: Context) -> dict[str, Any] | Later:
+    """Stand in for the action that a task names and nobody has: a queue brings whatever was sent there."""
+    raise ActionFailed(f"this worker has no action '{context.assignment['action']}'", type="action.unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +88,17 @@ class Worker:
         """
         threading.Thread(target=self._beat_all, daemon=True).start()
         try:
-            while not self._stopped.is_set():
-                if free := self._wait_for(lambda: self._stopped.is_set() or self._free()):
-                    for assignment in self._claim(free):
-                        self._begin(assignment)
+            self._take_in()
         finally:
             self._stopped.set()
             self._wait_for(lambda: not self._held)
             self._gone.set()
+
+    def _take_in(self) -> None:
+        while not self._stopped.is_set():
+            if free := self._wait_for(lambda: self._stopped.is_set() or self._free()):
+                for assignment in self._claim(free):
+                    self._begin(assignment, self._path(assignment))
 
     def _free(self) -> int:
         return self.terms.concurrency - len(self._held)
@@ -115,35 +123,40 @@ class Worker:
         tasks: list[dict[str, Any]] = answer["tasks"]
         return tasks
 
-    def _begin(self, assignment: dict[str, Any]) -> None:
+    def _path(self, assignment: Mapping[str, Any]) -> str:
         name = quote(assignment["task"], safe="")
         path = f"/executions/{assignment['execution_id']}/tasks/{name}?iteration={assignment['iteration']}"
-        if assignment["item"] is not None:
-            path += f"&item={assignment['item']}"
+        return path if assignment["item"] is None else f"{path}&item={assignment['item']}"
+
+    def _begin(self, assignment: dict[str, Any], path: str) -> None:
         held = Held(Context(assignment, self.outbound), path)
         with self._changed:
             self._held.add(held)
-        threading.Thread(target=self._do, args=(held,), daemon=True).start()
+        threading.Thread(target=self._hold, args=(held,), daemon=True).start()
 
-    def _do(self, held: Held) -> None:
+    def _hold(self, held: Held) -> None:
         try:
-            try:
-                report = self.handlers[held.context.assignment["action"]](held.context)
-            except BaseException as error:  # a worker outlives even SystemExit
-                report = failure(error)
-            if isinstance(report, Later):
-                with held.lock:
-                    held.beats = False
-                report = {"state": "RUNNING", "lease_seconds": report.seconds}
-            try:
-                body = held.body(report)
-            except (TypeError, ValueError, RecursionError) as error:
-                body = held.body(failure(TypeError(f"The result is not JSON: {error}")))
-            self._report(held, body)
+            self._do(held)
         finally:
             with self._changed:
                 self._held.discard(held)
                 self._changed.notify_all()
+
+    def _do(self, held: Held) -> None:
+        action = held.context.assignment["action"]
+        try:
+            report = self.handlers.get(action, unknown)(held.context)
+        except BaseException as error:  # a worker outlives even SystemExit
+            report = failure(error)
+        if isinstance(report, Later):
+            with held.lock:
+                held.beats = False
+            report = {"state": "RUNNING", "lease_seconds": report.seconds}
+        try:
+            body = held.body(report)
+        except (TypeError, ValueError, RecursionError) as error:
+            body = held.body(failure(TypeError(f"The result is not JSON: {error}")))
+        self._report(held, body)
 
     def _report(self, held: Held, body: str) -> None:
         status, answer = self.api.insist("PUT", held.path, body, self._gone)

@@ -81,19 +81,33 @@ class Checker:
             yield f"is {row.state}, and its history ends with {ends[-1:]}"
         if sum(state in FINAL for state in ends) > 1:
             yield f"came to an end more than once: {ends}"
-        if row.state == "SUCCESS" and (row.live or row.backlog):
+        if row.state == "SUCCESS" and (row.live or row.backlog) and not self.was_cut_short(id):
             yield f"is SUCCESS with {row.live} tasks under way and a backlog of {row.backlog}"
 
+    def was_cut_short(self, id: str) -> bool:
+        """Tell whether the command `succeed` ended it, which leaves what is under way as it is."""
+        infos = ["", *(event.info or "" for event in self.history[id] if event.kind == "execution")]
+        return "'succeed'" in infos[-1]
+
     def of_attempts(self, id: str) -> Iterator[str]:
-        """An attempt begins once and ends once; only one that nobody ended may be followed by another."""
+        """An attempt begins once and ends once; only one that nobody ended may be followed by another.
+
+        After its end a retry may wait for its time under the same number, and fail for want of an input.
+        """
         begun = Counter(self.place(id, row) for row in self.tasks(id) if row.state == "RUNNING")
-        ended = Counter((self.place(id, row), row.state) for row in self.tasks(id) if row.state in ENDED)
         yield from (f"{place} began {times} times" for place, times in begun.items() if times > 1)
+        ended = Counter[tuple[Place, str]]()
+        for row in self.tasks(id):
+            if row.state == "DELAYED":
+                ended -= Counter({(self.place(id, row), "FAILURE"): 1})
+            elif row.state in ENDED:
+                ended[self.place(id, row), row.state] += 1
         yield from (f"{place} ended {times} times" for place, times in ended.items() if times > 1)
-        if self.executions[id].state != "SUCCESS":
+        if self.executions[id].state != "SUCCESS" or self.was_cut_short(id):
             return
         over: dict[tuple[str, int, int], int] = {}
-        for (name, iteration, item, attempt), _ in ended:  # the lapse of an item raises the attempt of its run
+        ends = (self.place(id, row) for row in self.tasks(id) if row.state in ENDED)
+        for name, iteration, item, attempt in ends:  # the lapse of an item raises the attempt of its run
             over[name, iteration, item] = max(attempt, over.get((name, iteration, item), 0))
         last: dict[tuple[str, int, int], int] = {}
         for name, iteration, item, attempt in begun:

@@ -20,7 +20,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 from typing import Any
 
 from api import Api, Unanswered
@@ -249,11 +249,13 @@ def run(seconds: float, seed: int, database: str, keeps: bool) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="of the workflows, and of what is killed when; any if left out")
     parser.add_argument("--database", nargs="+", choices=("postgresql", "sqlite"), default=["postgresql", "sqlite"])
     parser.add_argument("--keep", action="store_true", help="leave the directories of the runs where they are")
     options = parser.parse_args()
-    is_right = [run(options.seconds, options.seed, database, options.keep) for database in options.database]
+    seed = randrange(10**6) if options.seed is None else options.seed
+    print(f"the seed is {seed}: --seed {seed} brings the same workflows again", flush=True)
+    is_right = [run(options.seconds, seed, database, options.keep) for database in options.database]
     return 0 if all(is_right) else 1
 
 

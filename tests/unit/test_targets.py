@@ -19,6 +19,7 @@ def test_from_a_file(tmp_path: Path) -> None:
     settings = load({"config": str(file)}, {})
     assert dict(settings.targets) == {"gpu": Target("gpu", "amqp", "amqp://r/", "q", 60)}
     assert settings.targets["gpu"].timeout_seconds == 10.0
+    assert Targets({"h": {**HOOK, "sending_seconds": 0}})["h"].sending_seconds == 0
 
 
 def test_from_the_environment_and_into_it() -> None:
@@ -43,6 +44,7 @@ def test_from_the_environment_and_into_it() -> None:
         ({"h": {**HOOK, "concurrency": 1.5}}, "'targets.h.concurrency' has to be of type int"),
         ({"h": {**HOOK, "concurrency": 0}}, "'targets.h.concurrency' has to be greater than 0"),
         ({"h": {**HOOK, "lease_seconds": -1}}, "'targets.h.lease_seconds' has to be greater than 0"),
+        ({"h": {**HOOK, "timeout_seconds": 0}}, "'targets.h.timeout_seconds' has to be greater than 0"),
         ({"h": {**HOOK, "timeout_seconds": True}}, "'targets.h.timeout_seconds' has to be of type float"),
     ],
 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
-from lazyengine.dispatch.lanes import backoff_seconds
+from lazyengine.backoff import backoff_seconds
 from lazyengine.dispatch.webhook import Signer
 from lazyengine.errors import SettingsInvalid
 from lazyengine.settings import Settings
@@ -36,7 +36,7 @@ def test_a_secret_that_is_none_is_refused() -> None:
 
 def test_pauses_double_up_to_a_bound() -> None:
     """And are spread."""
-    longest = [backoff_seconds(n, 60, lambda low, high: high) for n in range(1, 10)]
+    longest = [backoff_seconds(n, 0.5, 60, lambda low, high: high) for n in range(1, 10)]
     assert longest == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert backoff_seconds(10_000) <= 60
     assert all(0.5 <= backoff_seconds(1) <= 1 for _ in range(100))

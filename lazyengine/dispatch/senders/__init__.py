@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from lazyengine.core.state import Failure, Outcome, TaskState
 from lazyengine.dispatch.wire import Wire
 from lazyengine.errors import SettingsInvalid
 from lazyengine.outbound import Outbound
@@ -30,6 +31,12 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Let go of what it is connected to."""
+
+
+def failed(errand: Errand, message: str) -> Report:
+    """Return the report on a task that nobody will do."""
+    one, outcome = errand.assignment, Outcome(TaskState.FAILURE, None, Failure("dispatch", message))
+    return Report(one.task, outcome, one.iteration, one.attempt, one.item)
 
 
 def sender_of(target: Target, settings: Settings, wire: Wire, outbound: Outbound) -> Sender:

@@ -7,7 +7,7 @@ import uuid
 
 from celery import Celery
 
-from lazyengine.core.state import Failure, Outcome, TaskState
+from lazyengine.dispatch.senders import failed
 from lazyengine.dispatch.senders.broker import Broker
 from lazyengine.dispatch.wire import Wire
 from lazyengine.records import Errand, Report
@@ -32,9 +32,7 @@ class CelerySender:
         """Send a task with its input as keyword arguments; one without an action fails."""
         assignment = errand.assignment
         if assignment.action is None:
-            reason = Failure("dispatch", f"Celery queue '{self.queue}' runs actions, and the task names none")
-            outcome = Outcome(TaskState.FAILURE, None, reason)
-            return Report(assignment.task, outcome, assignment.iteration, assignment.attempt, assignment.item)
+            return failed(errand, f"Celery queue '{self.queue}' runs actions, and the task names none")
         document = self.wire.document(errand)
         given = document.pop("input")
         self.broker.publish(

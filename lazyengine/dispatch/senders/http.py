@@ -5,8 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from lazyengine.core.state import Failure, Outcome, TaskState
-from lazyengine.dispatch.senders import DestinationAway, SendingFailed
+from lazyengine.dispatch.senders import DestinationAway, SendingFailed, failed
 from lazyengine.dispatch.webhook import Signer, event
 from lazyengine.dispatch.wire import Wire
 from lazyengine.errors import OutboundFailed, OutboundRefused, OutboundTooLarge, OutboundUnanswered, RequestInvalid
@@ -56,13 +55,10 @@ class HttpSender:
             said = json.loads(body)
         if not isinstance(said, dict) or "state" not in said:
             return None
-        assignment = errand.assignment
         try:
-            report = self.wire.read(assignment, body)
+            report = self.wire.read(errand.assignment, body)
         except RequestInvalid as error:
-            failure = Failure("dispatch", f"{self.url} answered with a report that cannot be read: {error}")
-            outcome = Outcome(TaskState.FAILURE, None, failure)
-            return Report(assignment.task, outcome, assignment.iteration, assignment.attempt, assignment.item)
+            return failed(errand, f"{self.url} answered with a report that cannot be read: {error}")
         return report if isinstance(report, Report) else None
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Callback URLs: they report on one attempt of one task, with no other credential, and can do nothing else."""
 
 import logging
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ from lazyengine.callbacks import Callbacks
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import CallbackExpired, CallbackInvalid
-from lazyengine.records import Assignment
+from lazyengine.records import Assignment, Heartbeat
 from lazyengine.settings import Settings
 
 CHAIN = {"version": "2.0", "w": {"tasks": {"a": {"on-success": "b"}, "b": {}}}}
@@ -89,6 +90,28 @@ def test_what_is_wrong_has_its_code(guarded: CheckedApp, engine: Engine, setting
     assert refused(path, 404) == "execution.not_found"
 
 
+@pytest.mark.parametrize("said", [DONE, {"state": "RUNNING", "lease_seconds": 60}])
+def test_a_url_does_not_outlive_its_execution(guarded: CheckedApp, said: dict) -> None:
+    """On every database: who has the id next is not meant, and neither hears nor keeps anything of it."""
+    wish = {"definition": CHAIN, "id": "5f0c7a3e-0000-4000-8000-00000000000a"}
+    old = guarded.post_json("/executions", wish, headers=AUTH).json["scheduled"][0]["callback_url"]
+    url = f"/executions/{wish['id']}"
+    guarded.delete(url + "?force=true", headers=AUTH)
+    new = guarded.post_json("/executions", wish, headers=AUTH).json["scheduled"][0]["callback_url"]
+    assert guarded.put_json(path_of(old), said, status=403).json["code"] == "callback.outlived"
+    guarded.put_json(url + "/tasks/a", {"state": "FAILURE"}, headers=AUTH)
+    guarded.post_json(url + "/rerun", {"task": "a"}, headers=AUTH)
+    assert guarded.put_json(path_of(old), said, status=403).json["code"] == "callback.outlived"
+    events = guarded.get(url + "/events", headers=AUTH).json["events"]
+    assert [event for event in events if event["kind"] == "late_result"] == []
+    assert guarded.put_json(path_of(new), said, status=409).json["code"] == "task.stale_attempt"
+    task = guarded.get(url + "/tasks/a", headers=AUTH).json
+    (listed, _) = guarded.get(url + "/tasks", headers=AUTH).json["tasks"]
+    (claimed,) = guarded.post_json("/tasks/claim", {"worker": "w"}, headers=AUTH).json["tasks"]
+    assert task["callback_url"] == listed["callback_url"] == claimed["callback_url"]
+    assert guarded.put_json(path_of(task["callback_url"]), said).json["task"]["attempt"] == 2
+
+
 @pytest.mark.backends("sqlite")
 def test_no_token_is_written_down(guarded: CheckedApp, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -104,7 +127,10 @@ def test_no_token_is_written_down(guarded: CheckedApp, caplog: pytest.LogCapture
 
 # -- keys and expiry --------------------------------------------------------------------------------------------------
 
-ASSIGNMENT = Assignment("5f0c7a3e-0000-4000-8000-000000000001", "täsk 😀", 2, 3, None, "default", {}, item=4)
+BORN = datetime(2026, 2, 3, 4, 5, 6, 789_123, tzinfo=UTC)
+ASSIGNMENT = Assignment(
+    "5f0c7a3e-0000-4000-8000-000000000001", "täsk 😀", 2, 3, None, "default", {}, item=4, execution_created_at=BORN
+)
 
 
 def callbacks(keys: str, now: float = 1e9, **settings: float) -> Callbacks:
@@ -129,6 +155,7 @@ def test_a_url_stands_for_all_that_it_is_for() -> None:
     read = callbacks("k").read(token(callbacks("k")))
     expected = ("owner", ASSIGNMENT.execution_id, "täsk 😀", 2, 4, 3)
     assert (read.owner, read.execution_id, read.task, read.iteration, read.item, read.attempt) == expected
+    assert read.of(Heartbeat("täsk 😀")).execution_created_at == BORN
 
 
 @pytest.mark.parametrize("seconds", [1.0, 60.0, 30 * 86_400.0])
@@ -149,5 +176,7 @@ def test_processes_share_a_key_that_the_first_of_them_made(engine: Engine, setti
 
 @pytest.mark.backends("sqlite")
 def test_the_longest_name_makes_a_url_that_servers_take() -> None:
-    long = Assignment(ASSIGNMENT.execution_id, "😀" * 255, 9999, 9999, None, "default", {}, item=99_999)
+    long = Assignment(
+        ASSIGNMENT.execution_id, "😀" * 255, 9999, 9999, None, "default", {}, item=99_999, execution_created_at=BORN
+    )
     assert len(str(callbacks("k").url("owner" * 10, long))) < 2000

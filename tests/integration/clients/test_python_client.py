@@ -31,7 +31,7 @@ METHODS = {
         "delete_workflow",
         "validate_definition",
     },
-    "service": {"get_versions", "get_openapi", "get_health", "get_readiness"},
+    "service": {"get_versions", "get_openapi", "get_health", "get_readiness", "get_metrics"},
 }
 TYPES = {
     "task.py": ["claimed_by: None | str", "failure: Failure | None", "result: Any", "state: TaskState", "name: str"],

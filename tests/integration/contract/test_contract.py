@@ -95,5 +95,5 @@ def test_the_service_keeps_to_its_document(service, tmp_path):
         timeout=240,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Tested: 25" in run.stdout
+    assert "Tested: 26" in run.stdout
     assert " 500 " not in service.text(), service.text()[-4000:]

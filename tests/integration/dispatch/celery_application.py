@@ -1,6 +1,8 @@
 """A Celery application as a user would write it, for a real worker process."""
 
 import os
+import time
+from pathlib import Path
 
 from celery import Celery
 
@@ -31,3 +33,9 @@ def stubborn(self: object) -> int:
 @app.task(name="work.odd")
 def odd() -> object:
     return {1, 2}
+
+
+@app.task(name="work.sleep")
+def sleep(began: str) -> None:
+    Path(began).touch()
+    time.sleep(60)

@@ -2,15 +2,19 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import kombu
 import pytest
+from celery import Celery
 from dispatching import dispatching, eventually
 
+from lazyengine.dispatch.senders.celery import NAMES
 from lazyengine.settings import Settings
 
 HERE = Path(__file__).parent
@@ -84,3 +88,23 @@ def test_celery_workers_are_the_fleet(worker, broker: str, queue: str, tmp_path:
     assert seen["wrong"]["failure"] == {"type": "LookupError", "message": "nothing there", "details": None}
     assert "no JSON" in seen["odd"]["failure"]["message"]
     assert "names none" in seen["nothing"]["failure"]["message"]
+
+
+def test_what_is_revoked_is_cancelled(worker, broker: str, queue: str, tmp_path: Path) -> None:
+    """Before a worker begins it, and by killing it while it runs; both names of Celery tasks are known beforehand."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'lazyengine.db'}", public_url=worker.url)
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    names = [str(uuid.uuid5(NAMES, f"{id}.0.1.-1.1")) for id in ids]
+    began = tmp_path / "began"
+    task = {"action": "work.sleep", "target": "fleet", "input": {"began": str(began)}}
+    app = Celery(broker=broker, set_as_current=False)
+    with dispatching(settings, fleet={"sender": "celery", "url": broker, "queue": queue}), app:
+        eventually(lambda: app.control.ping([f"{queue}@{socket.gethostname()}"], timeout=0.5), 40)
+        app.control.revoke(names[0])
+        for id in ids:
+            worker.request("POST", "/executions", {"id": id, "definition": {"w": {"tasks": {"a": task}}}})
+        eventually(began.exists)
+        app.control.revoke(names[1], terminate=True)
+        for id in ids:
+            eventually(lambda id=id: worker.request("GET", f"/executions/{id}/tasks/a")[1]["state"] == "CANCELLED")
+            assert worker.request("GET", f"/executions/{id}")[1]["state"] == "CANCELLED"

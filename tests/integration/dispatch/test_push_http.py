@@ -3,8 +3,10 @@
 import pytest
 from dispatching import OLD_SECRET, SECRET, Endpoint, dispatching, eventually
 from driving import OWNER, done, started, state_of
+from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from lazyengine.db.tables import mark
 from lazyengine.engine import Engine
 from lazyengine.settings import Settings
 
@@ -116,3 +118,43 @@ def test_several_at_a_time(engine: Engine, settings: Settings) -> None:
         ids = [started(engine, ONE) for _ in range(8)]
         eventually(lambda: all(state_of(engine, id) == "SUCCESS" for id in ids))
     assert len(endpoint.requests) == 8
+
+
+@pytest.mark.parametrize(("status", "retries"), [(404, 1), (503, 0), (None, 0)])
+def test_who_refuses_for_ever_fails_the_task(
+    engine: Engine, settings: Settings, status: int | None, retries: int
+) -> None:
+    """On every database: by a status, or a closed port (None); on-error goes on, and each retry has the time anew."""
+    retry = {"retry": {"count": retries, "delay": 0}} if retries else {}
+    tasks = {"a": {"target": "hook", "on-error": "b"} | retry, "b": {}}
+    with Endpoint(lambda event: (status or 200, None)) as endpoint:
+        url = endpoint.url if status else "http://127.0.0.1:1/"
+        with dispatching(settings, hook=target(url, sending_seconds=0.7)):
+            id = started(engine, tasks)
+            eventually(lambda: engine.get_task(OWNER, id, "b").state == "RUNNING")
+    task = engine.get_task(OWNER, id, "a")
+    assert (task.state, task.attempt) == ("FAILURE", 1 + retries)
+    assert task.failure is not None
+    assert task.failure.type == "dispatch"
+    assert task.failure.message.startswith("it could not be sent to target 'hook' since 20")
+    if status:
+        assert task.failure.message.endswith(f"it answered {status}")
+        assert {event["data"]["attempt"] for event in endpoint.events} == {1, 1 + retries}
+    done(engine, id, "b")
+    assert state_of(engine, id) == "SUCCESS"
+
+
+@pytest.mark.backends("postgresql")
+def test_what_was_sent_after_all_starts_anew(engine: Engine, settings: Settings) -> None:
+    """Who takes a task late has it, however long that took; the time that it took is forgotten."""
+    statuses = iter((500, 202))
+    with (
+        Endpoint(lambda event: (next(statuses), None)) as endpoint,
+        dispatching(settings, hook=target(endpoint.url, sending_seconds=0.001)),
+    ):
+        id = started(engine, ONE)
+        eventually(lambda: len(endpoint.events) == 2)
+        eventually(lambda: engine.get_task(OWNER, id, "a").claimed_by is None)
+    with engine.database.engine.connect() as connection:
+        assert connection.execute(select(mark.c.sends, mark.c.unsent_since)).one() == (None, None)
+    assert state_of(engine, id) == "RUNNING"

@@ -104,3 +104,19 @@ def test_two_workers_one_killed(backend, fails, serve, work, tmp_path, monkeypat
         listed = service.request("GET", f"{here}/tasks")[1]["tasks"]
         assert sorted(one["name"] for one in listed) == sorted(ATOMS), "gates are no tasks"
         assert service.stop() == 0
+
+
+def test_lazyengine_work_knows_the_flows_of_the_settings(serve, tmp_path):
+    """A flow with a retry and reverts is worked on by nobody but `lazyengine work`."""
+    path = os.pathsep.join([str(HERE), *sys.path])
+    flows = {"LAZYENGINE_FLOWS": "order=shop:order", "PYTHONPATH": path, "SHOP_LOG": str(tmp_path / "log")}
+    service = serve(**flows)
+    command = [sys.executable, "-m", "lazyengine", "work", "--api", service.url, "--action", "order"]
+    with subprocess.Popen(command, env={**os.environ, **flows}, cwd=tmp_path) as worker:
+        body = {"workflow": "order", "input": {"fails": 1}}
+        started = service.request("POST", "/executions", body)[1]
+        ended = ended_of(service, f"/executions/{started['id']}")
+        worker.terminate()
+        assert worker.wait(PATIENCE_SECONDS) == 0
+    assert ended["state"] == "SUCCESS"
+    assert (tmp_path / "log").read_text().splitlines().count("charge") == 2

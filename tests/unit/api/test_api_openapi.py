@@ -61,6 +61,9 @@ def test_every_response_of_every_operation_has_a_named_schema():
         for status, response in described["responses"].items():
             if status == "204" or operation.id == "get_openapi":
                 continue
+            if status == "200" and operation.media_type != "application/json":
+                assert response["content"] == {operation.media_type: {"schema": {"type": "string"}}}
+                continue
             media, *texts = response["content"].values()
             assert media["schema"]["$ref"].startswith("#/components/schemas/")
             assert texts == [{"schema": {"type": "string"}}] * (len(operation.texts) if status == "200" else 0)
