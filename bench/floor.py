@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import create_engine, make_url, text
 
 from bench.harness import emit, parser, rounds, row
-from bench.load import Load, Script, drive, request
+from bench.load import Load, drive, request
 from bench.places import THREADS, WORKERS, Service, empty_database, running
 
 EXECUTIONS, TASKS = 1_000, 102
@@ -106,7 +106,7 @@ def drive_bare_wsgi(service: Service, connections: int, seconds: float, executio
     """Complete tasks of the floor, each connection in executions of its own as far as there are enough."""
     body = b'{"state":"SUCCESS","result":"done"}'
     scripts = [
-        Script(request("PUT", f"/executions/{e}/tasks/{n}", body) for n in range(1, 101))
+        iter([request("PUT", f"/executions/{e}/tasks/{n}", body) for n in range(1, 101)])
         for _ in range(1 + EXECUTIONS // executions if executions < EXECUTIONS else 3)
         for e in range(1, executions + 1)
     ]

@@ -7,11 +7,11 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
-Script = deque[bytes]
-"""Requests of one connection, one after the other."""
+Script = Iterator[bytes] | Generator[bytes, bytes, None]
+"""Requests of one connection, one after the other; a generator is sent the body of each answer."""
 
 
 @dataclass
@@ -55,45 +55,50 @@ def drive(port: int, scripts: Iterable[Script], connections: int, seconds: float
     waiting, load = deque(scripts), Load()
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
-    current: dict[int, Script] = {}
+    scripts_of: dict[int, Callable[[bytes], bytes]] = {}
     sent: dict[int, float] = {}
+    now, latencies, over = time.perf_counter, load.latencies, False
     for _ in range(min(connections, len(waiting))):
         one = socket.create_connection(("127.0.0.1", port))
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        number = one.fileno()
-        sockets[number], current[number] = one, waiting.popleft()
-        poll.register(number, select.EPOLLIN)
-    cpu, began = time.process_time(), time.perf_counter()
+        sockets[one.fileno()] = one
+        poll.register(one.fileno(), select.EPOLLIN)
+    cpu, began = time.process_time(), now()
     for number, one in sockets.items():
-        sent[number] = time.perf_counter()
-        one.sendall(current[number].popleft())
-    over, latencies, now = False, load.latencies, time.perf_counter
+        first, scripts_of[number] = begin(waiting.popleft())
+        sent[number] = now()
+        one.sendall(first)
     while sent:
         for number, _ in poll.poll():
-            one = sockets[number]
-            read_answer(one)
+            answer = read_answer(sockets[number])
             moment = now()
             started = sent.pop(number)
             if over:
                 continue
             latencies.append(moment - started)
-            script = current[number]
-            if not script:
-                if not waiting:
-                    over = True
-                    continue
-                script = current[number] = waiting.popleft()
-            if moment - began > seconds:
-                over = True
-                continue
-            sent[number] = moment
-            one.sendall(script.popleft())
-        if over and not load.seconds:
-            load.seconds, load.cpu_seconds = moment - began, time.process_time() - cpu
+            over = moment - began > seconds
+            try:
+                following = scripts_of[number](answer)
+            except StopIteration:
+                over = over or not waiting
+                if not over:
+                    following, scripts_of[number] = begin(waiting.popleft())
+            if over:
+                load.seconds, load.cpu_seconds = moment - began, time.process_time() - cpu
+            else:
+                sent[number] = moment
+                sockets[number].sendall(following)
     for one in sockets.values():
         one.close()
     poll.close()
     return load
+
+
+def begin(script: Script) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """Return the first request of a script, and what gives the next one for the answer to the one before."""
+    if isinstance(script, Generator):
+        return next(script), script.send
+    return next(script), lambda _: next(script)
 
 
 def read_answer(one: socket.socket) -> bytes:

@@ -28,7 +28,7 @@ def start(client: Client, name: str, tasks: Tasks) -> str:
 
 def completions(execution_id: str, names: Iterable[str], body: bytes = BODY) -> Script:
     """Make the requests that complete tasks one by one."""
-    return Script(request("PUT", f"/executions/{execution_id}/tasks/{name}", body) for name in names)
+    return iter([request("PUT", f"/executions/{execution_id}/tasks/{name}", body) for name in names])
 
 
 def many(service: Service, tasks: Tasks, name: str, count: int) -> list[Script]:
