@@ -44,11 +44,15 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-def drive(port: int, scripts: Iterable[Script], connections: int, seconds: float = 60.0) -> Load:
+def drive(
+    port: int, scripts: Iterable[Script], connections: int, seconds: float = 60.0, *, whole: bool = False
+) -> Load:
     """Send scripts over kept connections; one that has ended takes the next script.
 
     It is over when there is no script left to be taken, or the time is, so all connections are busy to the end.  What
     is in flight then is waited for, and does not count.
+
+    :param whole: go on until every script has ended, however few connections are busy in the end
 
     :raises SystemExit: an answer is an error
     """
@@ -80,9 +84,12 @@ def drive(port: int, scripts: Iterable[Script], connections: int, seconds: float
             try:
                 following = scripts_of[number](answer)
             except StopIteration:
-                over = over or not waiting
-                if not over:
+                if waiting:
                     following, scripts_of[number] = begin(waiting.popleft())
+                elif whole and sent:
+                    continue
+                else:
+                    over = True
             if over:
                 load.seconds, load.cpu_seconds = moment - began, time.process_time() - cpu
             else:

@@ -81,7 +81,7 @@ def serve(url: str, **settings: object) -> Iterator[Service]:
 
 
 def service_environ(url: str, **settings: object) -> dict[str, str]:
-    """Return the environment of a service."""
+    """Return the variables that tell a service its settings."""
     values = {"database_url": url, "workers": WORKERS, "threads": THREADS, "port": 0, "api_only": True} | settings
     return {f"LAZYENGINE_{name.upper()}": str(value) for name, value in values.items()}
 
