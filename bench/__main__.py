@@ -73,15 +73,17 @@ def run(program: str, arguments: list[str]) -> dict[str, Any]:
     say(f"== {program}")
     package, _, peer = program.rpartition(".")
     module = ["bench.peers", peer] if package else [f"bench.{program}"]
+    process = subprocess.Popen([sys.executable, "-m", *module, *arguments], stdout=subprocess.PIPE, text=True)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", *module, *arguments], stdout=subprocess.PIPE, text=True, timeout=LONGEST_SECONDS
-        )
+        printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     except subprocess.TimeoutExpired:
         return {"name": program, "rows": [], "failed": f"not done after {LONGEST_SECONDS:,.0f} s"}
-    if done.returncode or not done.stdout.strip():
-        return {"name": program, "rows": [], "failed": f"ended with status {done.returncode}"}
-    found: dict[str, Any] = json.loads(done.stdout)
+    finally:
+        process.terminate()
+        process.wait()
+    if process.returncode or not printed.strip():
+        return {"name": program, "rows": [], "failed": f"ended with status {process.returncode}"}
+    found: dict[str, Any] = json.loads(printed)
     return found
 
 

@@ -10,6 +10,7 @@ Everything else that it has to say goes to stderr.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
@@ -21,10 +22,11 @@ Row = dict[str, Any]
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
-    """Make a parser with the option that every program takes.
+    """Make a parser with the option that every program takes; a program that has one tidies up at SIGTERM.
 
     :param text: the docstring of the program
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="show within seconds that it runs; the figures mean little")
     return made
