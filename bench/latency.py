@@ -1,123 +1,161 @@
-"""From the end of a completion to its successor in the hands of a consumer: pushed through RabbitMQ, and over HTTP.
+"""From a completion to its successor in the hands of whoever does it: claimed, pushed to RabbitMQ, or to HTTP.
 
-    python bench/latency.py postgresql://postgres@127.0.0.1/bench [seconds]
-
-A dispatcher runs in a process of its own.  Each chain of two tasks gives one value: `complete_task` for the first has
-returned, so its transaction is committed; the consumer has the assignment of the second.  Idle is one chain after the
-other with a pause; loaded is 100 completions a second beside it, of tasks that are not pushed.
+PostgreSQL.  The API and a dispatcher run in processes of their own.  Each chain of two tasks gives one value: from the
+answer to the PUT of the first task, so after its commit, to the arrival of the second one.  Idle is one chain after the
+other with a pause; loaded is 100 completions a second beside it, of tasks that nobody waits for.
 """
 
+import http.client
 import json
 import os
-import statistics
 import subprocess
 import sys
 import threading
 import time
-import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
 
 import kombu
 
-from lazyengine.core.state import Outcome, TaskState
-from lazyengine.db.database import Database
-from lazyengine.engine import Engine
-from lazyengine.records import Report, Start
-from lazyengine.settings import Settings
+from bench.harness import emit, parser, percentile, row, say
+from bench.load import Client, request
+from bench.places import NAMES, Service, database, serve, service_environ
+from bench.put import BODY, start
+from bench.shapes import chain
 
 BROKER = "amqp://guest:guest@127.0.0.1//"
-QUEUE = "lazyengine-bench"
-ARRIVED: dict[str, float] = {}
+QUEUE = f"lazyengine-bench-{uuid4().hex[:8]}"
 LOAD_PER_SECOND = 100
+PAUSE_SECONDS = 0.05
+LONGEST_SECONDS = 10.0
+
+Arrived = dict[str, float]
+"""When the second task of an execution arrived, by the id of the execution."""
 
 
-def main(url: str, seconds: float) -> None:
-    settings = Settings(database_url=url)
-    database = Database(settings)
-    database.upgrade()
-    engine = Engine(database, settings)
-    server = endpoint()
-    stop = threading.Event()
-    consumer = threading.Thread(target=consume, args=(stop,))
-    consumer.start()
-    targets = {
-        "queue": {"sender": "amqp", "url": BROKER, "queue": QUEUE},
-        "hook": {"sender": "http", "url": f"http://127.0.0.1:{server.server_port}/", "concurrency": 2},
-    }
-    environ = os.environ | {"LAZYENGINE_DATABASE_URL": url, "LAZYENGINE_TARGETS": json.dumps(targets)}
-    dispatcher = subprocess.Popen([sys.executable, "-m", "lazyengine", "dispatch"], env=environ)
-    time.sleep(3)
-    try:
-        for target in targets:
-            measure(f"{target}, idle", engine, target, seconds)
-        over = threading.Event()
-        load = threading.Thread(target=burden, args=(engine, over))
-        load.start()
-        for target in targets:
-            measure(f"{target}, at {LOAD_PER_SECOND} completions/s", engine, target, seconds)
-        over.set()
-        load.join()
-    finally:
-        dispatcher.terminate()
-        dispatcher.wait()
-        stop.set()
-        consumer.join()
-        server.shutdown()
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    chosen = options.parse_args()
+    seconds, count = (1.0, 1) if chosen.quick else (chosen.seconds, 5)
+    arrived: Arrived = {}
+    runs: dict[str, list[list[float]]] = {}
+    with ExitStack() as stack:
+        url = stack.enter_context(database("postgresql"))
+        service = stack.enter_context(serve(url))
+        hook = stack.enter_context(receiver(arrived))
+        targets = {
+            "queue": {"sender": "amqp", "url": BROKER, "queue": QUEUE},
+            "hook": {"sender": "http", "url": f"http://127.0.0.1:{hook}/", "concurrency": 2},
+        }
+        stack.enter_context(dispatcher(url, targets))
+        stack.enter_context(beside(lambda over: consume(over, arrived)))
+        stack.enter_context(beside(lambda over: claim(over, service, arrived)))
+        time.sleep(3)
+        ways = {"claim": "pull", "RabbitMQ": "queue", "HTTP": "hook"}
+        for number in range(1, count + 1):
+            for loaded in (False, True):
+                with beside(lambda over: burden(over, service)) if loaded else ExitStack():
+                    for way, target in ways.items():
+                        case = f"{way}, {f'at {LOAD_PER_SECOND} completions/s' if loaded else 'idle'}"
+                        runs.setdefault(case, []).append(measure(service, target, seconds, arrived))
+                        say(f"{number}/{count}  {case}: p50 {percentile(runs[case][-1], 50):.1f} ms")
+    rows = [
+        row(f"{case}: p{percent}", "ms", [percentile(taken, percent) for taken in of_case])
+        for case, of_case in runs.items()
+        for percent in (50, 99)
+    ]
+    emit("latency", rows, backend=NAMES["postgresql"])
 
 
-def measure(what: str, engine: Engine, target: str, seconds: float) -> None:
-    taken = []
+def measure(service: Service, target: str, seconds: float, arrived: Arrived) -> list[float]:
+    """Return the milliseconds of each chain."""
+    client, taken = Client(service.port), []
+    tasks = chain(2)
+    tasks["t1"]["target"] = target
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        chain = {"w": {"tasks": {"a": {"on-success": "b"}, "b": {"target": target}}}}
-        id = engine.start_execution("bench", Start(chain, uuid.uuid4().hex)).execution.id
-        engine.complete_task("bench", id, Report("a", Outcome(TaskState.SUCCESS)))
-        committed = time.perf_counter()
-        while id not in ARRIVED:
+        execution = start(client, f"to-{target}", tasks)
+        client.send(request("PUT", f"/executions/{execution}/tasks/t0", BODY))
+        answered = time.perf_counter()
+        while execution not in arrived:
+            if time.perf_counter() > answered + LONGEST_SECONDS:
+                raise SystemExit(f"a task did not arrive at '{target}'")
             time.sleep(0.0005)
-        taken.append(max(0.0, ARRIVED[id] - committed))
-        engine.complete_task("bench", id, Report("b", Outcome(TaskState.SUCCESS)))
-        time.sleep(0.05)
-    p50, p99 = statistics.median(taken) * 1000, statistics.quantiles(taken, n=100)[98] * 1000
-    print(f"{what}: {len(taken)} tasks, p50 {p50:.1f} ms, p99 {p99:.1f} ms", flush=True)
+        taken.append(max(0.0, arrived[execution] - answered) * 1e3)
+        client.send(request("PUT", f"/executions/{execution}/tasks/t1", BODY))
+        time.sleep(PAUSE_SECONDS)
+    client.close()
+    return taken
 
 
-def burden(engine: Engine, over: threading.Event) -> None:
-    """Complete tasks of a long chain at a steady pace."""
-    done, began = 0, time.monotonic()
-    chain = {"w": {"tasks": {**{f"t{n}": {"on-success": f"t{n + 1}"} for n in range(999)}, "t999": None}}}
+@contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run something in a thread until the block ends."""
+    over = threading.Event()
+    thread = threading.Thread(target=work, args=(over,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def burden(over: threading.Event, service: Service) -> None:
+    """Complete tasks of long chains at a steady pace."""
+    client, done, began = Client(service.port), 0, time.monotonic()
     while not over.is_set():
-        id = engine.start_execution("bench", Start(chain, uuid.uuid4().hex)).execution.id
-        for n in range(1000):
+        execution = start(client, "burden", chain(200))
+        for n in range(200):
             if over.is_set():
                 break
-            engine.complete_task("bench", id, Report(f"t{n}", Outcome(TaskState.SUCCESS)))
+            client.send(request("PUT", f"/executions/{execution}/tasks/t{n}", BODY))
             done += 1
             time.sleep(max(0.0, began + done / LOAD_PER_SECOND - time.monotonic()))
-    print(f"the load was {done / (time.monotonic() - began):.0f} completions/s")
+    client.close()
 
 
-def consume(stop: threading.Event) -> None:
+def claim(over: threading.Event, service: Service, arrived: Arrived) -> None:
+    """Wait for tasks as a worker does."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    wish = json.dumps({"worker": "bench", "targets": ["pull"], "wait_seconds": 1})
+    while not over.is_set():
+        connection.request("POST", "/tasks/claim", wish, {"Content-Type": "application/json"})
+        for task in json.loads(connection.getresponse().read())["tasks"]:
+            arrived[task["execution_id"]] = time.perf_counter()
+    connection.close()
+
+
+def consume(over: threading.Event, arrived: Arrived) -> None:
+    """Take tasks off the queue, and the queue away in the end."""
     with kombu.Connection(BROKER) as connection:
 
         def arrive(body: object, message: kombu.Message) -> None:
-            ARRIVED[message.payload["execution_id"]] = time.perf_counter()
+            arrived[message.payload["execution_id"]] = time.perf_counter()
             message.ack()
 
-        with connection.Consumer(kombu.Queue(QUEUE, durable=True), callbacks=[arrive]):
-            while not stop.is_set():
+        queue = kombu.Queue(QUEUE, durable=True)
+        with connection.Consumer(queue, callbacks=[arrive]):
+            while not over.is_set():
                 with suppress(TimeoutError):
                     connection.drain_events(timeout=0.5)
+        queue(connection.channel()).delete()
 
 
-def endpoint() -> ThreadingHTTPServer:
+@contextmanager
+def receiver(arrived: Arrived) -> Iterator[int]:
+    """Take tasks in over HTTP; give the port."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            ARRIVED[event["data"]["execution_id"]] = time.perf_counter()
+            arrived[event["data"]["execution_id"]] = time.perf_counter()
             self.send_response(202)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -127,8 +165,20 @@ def endpoint() -> ThreadingHTTPServer:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    yield server.server_port
+    server.shutdown()
+
+
+@contextmanager
+def dispatcher(url: str, targets: dict[str, Any]) -> Iterator[None]:
+    environ = os.environ | service_environ(url, targets=json.dumps(targets), outbound_allow="127.0.0.0/8")
+    process = subprocess.Popen([sys.executable, "-m", "lazyengine", "dispatch"], env=environ, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 20.0)
+    main()
