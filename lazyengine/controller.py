@@ -25,6 +25,7 @@ Theory of operation:
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -42,6 +43,7 @@ from taskflow.persistence.models import FlowDetail
 from lazyengine import errors
 from lazyengine.calls import UNFINISHED
 from lazyengine.db.database import CallersTransaction, Database
+from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
 from lazyengine.flow_details import FlowDetails
 from lazyengine.flows import Flows
@@ -135,16 +137,19 @@ class Controller:
 
         :param flow: to be started; or the one of the execution, if this process does not know it yet
         :param execution: to go on with; or a flow detail that is new, to be started
-        :param store: what the atoms of the flow require and none of them provides, by name
+        :param store: what the atoms of the flow require and none of them provides, by name; any JSON
+        :raises InputInvalid: the store lacks something, or is no JSON
+        :raises FlowUnusable: the flow cannot be made or compiled
         :raises WorkflowNotFound: this process does not know the flow of the execution
         :raises ExecutionFinished: it has ended
         """
         name = None if flow is None else self.know(flow)
+        given = _as_json(name or "of the execution", store or {})
         if execution is not None:
             id = _id_of(execution)
-            scheduled = self.store.go_on(id, name, store or {})
+            scheduled = self.store.go_on(id, name, given)
         elif name is not None:
-            id, scheduled = self.store.start(name, store or {})
+            id, scheduled = self.store.start(name, given)
         else:
             raise ValueError("start needs a flow, or an execution")
         self._hand_out(scheduled)
@@ -256,6 +261,17 @@ def _make(executor: str) -> Executor:
 
 def _id_of(execution: Execution) -> str:
     return str(execution.uuid) if isinstance(execution, FlowDetail) else str(execution)
+
+
+def _as_json(workflow: str, store: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a flow is given as every process will see it.
+
+    :raises InputInvalid: it is no JSON
+    """
+    try:
+        return dict(json.loads(to_json(dict(store))))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise errors.InputInvalid(workflow=workflow, reason=f"it is no JSON: {error}") from None
 
 
 @cache

@@ -139,10 +139,15 @@ class WorkflowNotFound(LazyEngineError):
 
 
 class FlowUnusable(LazyEngineError):
-    """Flow '{workflow}' cannot be made: its factory fails, as the log of the service tells its operator."""
+    """Flow '{workflow}' cannot be made: {reason}."""
 
     status = 500
     code = "flow.unusable"
+
+    def __init__(
+        self, workflow: str, reason: str = "its factory fails, as the log of the service tells its operator"
+    ) -> None:
+        super().__init__(workflow=workflow, reason=reason.removesuffix("."))
 
 
 class FlowChanged(LazyEngineError):

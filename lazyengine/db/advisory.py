@@ -4,10 +4,11 @@ They lock a name, no rows, so those who hold one may write what they like over o
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from hashlib import blake2b
 
-from sqlalchemy import Engine, NullPool, create_engine, func, select
+from sqlalchemy import Connection, Engine, NullPool, create_engine, func, select
+from sqlalchemy.exc import DBAPIError
 
 from lazyengine import errors
 
@@ -26,15 +27,23 @@ class AdvisoryLocks:
         """Hold the lock of an execution.
 
         :raises DatabaseBusy: somebody has held it for an hour
+        :raises DatabaseUnavailable: there is no connection to be had
         """
         digest = blake2b(execution.encode(), digest_size=8).digest()
-        with self.engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_lock(int.from_bytes(digest, signed=True))))
-            elif not connection.scalar(select(func.get_lock(f"lazyengine:{digest.hex()}", LONGEST_WAIT_SECONDS))):
-                raise errors.DatabaseBusy
+        with ExitStack() as stack:
+            try:
+                lock(stack.enter_context(self.engine.connect()), digest)
+            except DBAPIError as error:
+                raise errors.DatabaseUnavailable from error
             yield
 
     def schema(self) -> AbstractContextManager[None]:
         """Hold the lock of the schema of the database."""
         return self("schema")
+
+
+def lock(connection: Connection, digest: bytes) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_lock(int.from_bytes(digest, signed=True))))
+    elif not connection.scalar(select(func.get_lock(f"lazyengine:{digest.hex()}", LONGEST_WAIT_SECONDS))):
+        raise errors.DatabaseBusy
