@@ -144,18 +144,20 @@ class FlowDetails:
         return assignment.call if isinstance(assignment, Held) else None
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
-        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
+        """Put an attempt on offer again, or leave it to be completed by anybody, if it still is this process's."""
         with self._visit(assignment.execution_id) as visit:
-            holding = visit.in_flight().get(assignment.task)
-            if holding is not None and holding.attempt == assignment.attempt:
+            if self._holds(visit, assignment):
                 visit.let_go(assignment.task, offers)
 
     def renew(self, assignment: Assignment, seconds: float) -> None:
         """Hold an assignment for as long as that from now, if it still is this process's."""
         with self._visit(assignment.execution_id) as visit:
-            holding = visit.in_flight().get(assignment.task)
-            if holding is not None and holding.attempt == assignment.attempt and holding.held_by == self.holder:
+            if self._holds(visit, assignment):
                 visit.renew(assignment.task, seconds)
+
+    def _holds(self, visit: Visit, assignment: Assignment) -> bool:
+        holding = visit.in_flight().get(assignment.task)
+        return holding is not None and (holding.attempt, holding.held_by) == (assignment.attempt, self.holder)
 
     def priority(self, assignment: Assignment) -> int:
         """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""

@@ -16,7 +16,7 @@ from lazyengine.flow_worker import call_of, outcome_of
 from lazyengine.flows import Flows
 from lazyengine.holders import LEASE_SECONDS, is_gone
 from lazyengine.pictures import Picture
-from lazyengine.records import Assignment, Heartbeat, Report, Task, TaskQuery
+from lazyengine.records import Assignment, Report, Task, TaskQuery
 
 OWNER = ""
 
@@ -66,7 +66,7 @@ class OwnStore:
         """
         report = Report(self._name_of(execution, task), outcome_of(result), attempt=attempt)
         answer = self.engine.complete_task(OWNER, execution, report)
-        return () if answer.replayed else answer.scheduled
+        return () if answer.replayed and self.holder is None else answer.scheduled  # `hold` tells them apart
 
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
@@ -78,9 +78,9 @@ class OwnStore:
         return call_of(self._atom(assignment), assignment.reverts, assignment.input)
 
     def renew(self, assignment: Assignment, seconds: float) -> None:
-        """Hold an assignment for as long as that from now."""
-        beat = Heartbeat(assignment.task, assignment.iteration, assignment.attempt, None, seconds)
-        self.engine.heartbeat(OWNER, assignment.execution_id, beat)
+        """Hold an assignment for as long as that from now, if it still is this process's."""
+        assert self.holder is not None
+        self.engine.renew_lease(OWNER, assignment, self.holder, seconds)
 
     def priority(self, assignment: Assignment) -> int:
         """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
@@ -91,8 +91,9 @@ class OwnStore:
         return self.flows.of(assignment.execution_id, assignment.flow).compiled.atom(assignment.task)
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
-        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
-        self.engine.let_go(OWNER, assignment, offers)
+        """Put an attempt on offer again, or leave it to be completed by anybody, if it still is this process's."""
+        assert self.holder is not None
+        self.engine.let_go(OWNER, assignment, self.holder, offers)
 
     def _left(self, execution: str, flow: str) -> list[Assignment]:
         states, marker, found = tuple(ATTEMPTED_TASK_STATES), None, []
@@ -102,7 +103,7 @@ class OwnStore:
                 task = self.engine.get_task(OWNER, execution, listed.name, listed.iteration)
                 assignment = _assignment_of(task, flow)
                 if task.claimed_by and is_gone(task.claimed_by, task.lease_expires_at):
-                    self.engine.let_go(OWNER, assignment, offers=True)
+                    self.engine.let_go(OWNER, assignment, task.claimed_by, offers=True)
                 found.append(assignment)
             if not page.more:
                 return found

@@ -342,8 +342,9 @@ def test_eight_processes_complete_the_branches_of_a_flow(url: str, controller: C
     """All at once and each twice; what follows begins once."""
     execution = controller.start(flows.branches)
     settled(controller)
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=complete_a_branch, args=(url, execution, number)) for number in range(8)]
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["pytest", "lazyengine.controller"])
+    processes = [forked.Process(target=complete_a_branch, args=(url, execution, number)) for number in range(8)]
     for process in processes:
         process.start()
     for process in processes:
