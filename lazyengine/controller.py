@@ -158,7 +158,7 @@ class Controller:
         :raises InputInvalid: the store lacks something, or is no JSON
         :raises FlowUnusable: the flow cannot be made or compiled
         :raises WorkflowNotFound: this process does not know the flow of the execution
-        :raises ExecutionFinished: it has ended
+        :raises ExecutionFinished: it has ended; its flow is run again by another execution
         """
         name = None if flow is None else self.know(flow)
         given = _as_json(name or "of the execution", store or {})

@@ -182,7 +182,7 @@ class ExecutionIdInUse(LazyEngineError):
 
 
 class ExecutionFinished(LazyEngineError):
-    """Execution {execution_id} is {state}, which is final; nothing changed."""
+    """Execution {execution_id} is {state}, which is final; nothing changed. What is to run again is started anew."""
 
     status = 409
     code = "execution.finished"

@@ -5,6 +5,7 @@ A task has no uuid there; one is made of the id of its execution and its name (`
 
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from taskflow.atom import Atom
@@ -20,6 +21,9 @@ from lazyengine.records import Assignment, Report, Task, TaskQuery
 
 OWNER = ""
 
+MOST_NAMED = 16
+"""Executions whose tasks a process knows by their uuids, so that it does not look through them for each."""
+
 
 class OwnStore:
     """
@@ -28,6 +32,7 @@ class OwnStore:
 
     def __init__(self, engine: Engine, flows: Flows, holder: str | None) -> None:
         self.engine, self.flows, self.holder = engine, flows, holder
+        self._names = lru_cache(MOST_NAMED)(self._names_by_uuid)
 
     def close(self) -> None:
         self.engine.evaluator.close()
@@ -115,10 +120,12 @@ class OwnStore:
             wanted = str(uuid.UUID(task))
         except ValueError:
             return task
+        return self._names(execution).get(wanted, task)
+
+    def _names_by_uuid(self, execution: str) -> dict[str, str]:
         flow = self.engine.get_execution(OWNER, execution).workflow
-        names = [atom.name for atom in self.flows.compiled(flow).atoms.values()] if flow in self.flows else []
-        found = filter(lambda name: atom_uuid(execution, name) == wanted, () if task in names else names)
-        return next(found, task)
+        names = self.flows.of(execution, flow).compiled.ids
+        return {atom_uuid(execution, name): name for name in names} | {name: name for name in names}
 
 
 def atom_uuid(execution: str, task: str) -> str:
