@@ -16,6 +16,9 @@ class Unfinished(Enum):
 
 UNFINISHED = Unfinished.UNFINISHED
 
+CONTROLLER_NOT_JSON = "what a retry controller returns has to be JSON, and a list instead of a tuple"
+"""It is kept as JSON, and compared with what the controller has still to try."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

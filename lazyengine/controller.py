@@ -25,15 +25,18 @@ Theory of operation:
 The functions of this module are those of a controller over ``sqlite:///flows.db`` that runs tasks in threads.
 """
 
+import json
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
-from threading import Condition
+from threading import Condition, local
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import tenacity
 from sqlalchemy import Connection
 from taskflow.flow import Flow
 from taskflow.persistence.base import Backend
@@ -42,6 +45,7 @@ from taskflow.persistence.models import FlowDetail
 from lazyengine import errors
 from lazyengine.calls import UNFINISHED
 from lazyengine.db.database import CallersTransaction, Database
+from lazyengine.db.types import to_json
 from lazyengine.engine import Engine
 from lazyengine.flow_details import FlowDetails
 from lazyengine.flows import Flows
@@ -58,6 +62,9 @@ logger = logging.getLogger(__name__)
 
 THREADS = 4
 
+PATIENCE_SECONDS = 60.0
+"""How long the end of a task that has run is told again, if the database does not take it."""
+
 OVERTAKEN = (errors.TaskAlreadyCompleted, errors.TaskStaleAttempt, errors.ExecutionFinished, errors.ExecutionNotFound)
 """Somebody else has completed what was run here, or has ended the execution."""
 
@@ -66,14 +73,25 @@ Queue = Callable[[Assignment], object]
 Execution: TypeAlias = str | UUID | FlowDetail
 Store: TypeAlias = str | Connection | Backend | Mapping[str, Any]
 
+patiently = tenacity.retry(
+    retry=tenacity.retry_if_exception_type((errors.DatabaseBusy, errors.DatabaseUnavailable)),
+    wait=tenacity.wait_random_exponential(0.5, 10),
+    stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+    before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
+    reraise=True,
+)
+"""Repeats a call, after pauses that grow, while the database does not let it through."""
+
 
 class Controller:
     """
-    :param store: the URL of a database; or a connection to one, whose transaction all calls join: the caller commits;
-        or a persistence backend of TaskFlow, or the configuration that TaskFlow makes one from, ``{"connection": ...}``
+    :param store: the URL of a database; or a connection to one, whose transaction all calls join: the caller commits,
+        or rolls back after an error; or a persistence backend of TaskFlow, or the configuration that TaskFlow makes
+        one from, ``{"connection": ...}``
     :param executor: "threads" of this process, or "processes", which are given what can be pickled; another executor,
         which the caller shuts down; a function that is called with each `Assignment` after it was committed; None
-        leaves tasks to whoever completes them
+        leaves tasks to whoever completes them.  What the executor or the function refuses, by raising something, is
+        logged and stays on offer to the next `start` of its execution: what was committed is answered all the same
     :param flows: flows that this process knows, beside those that it starts
     :param none_completes: a task that returns None has finished with that result
     """
@@ -89,6 +107,7 @@ class Controller:
         self.executor = _make(executor) if isinstance(executor, str) else executor
         self.none_completes = none_completes
         self._idle, self._under_way = Condition(), 0
+        self._agendas = local()
         if isinstance(store, Connection) and isinstance(self.executor, Executor):
             raise ValueError("tasks must not run before the caller has committed: give None or a function")
         self._leases = Leases(self._renew, LEASE_SECONDS)
@@ -135,16 +154,19 @@ class Controller:
 
         :param flow: to be started; or the one of the execution, if this process does not know it yet
         :param execution: to go on with; or a flow detail that is new, to be started
-        :param store: what the atoms of the flow require and none of them provides, by name
+        :param store: what the atoms of the flow require and none of them provides, by name; any JSON
+        :raises InputInvalid: the store lacks something, or is no JSON
+        :raises FlowUnusable: the flow cannot be made or compiled
         :raises WorkflowNotFound: this process does not know the flow of the execution
-        :raises ExecutionFinished: it has ended
+        :raises ExecutionFinished: it has ended; its flow is run again by another execution
         """
         name = None if flow is None else self.know(flow)
+        given = _as_json(name or "of the execution", store or {})
         if execution is not None:
             id = _id_of(execution)
-            scheduled = self.store.go_on(id, name, store or {})
+            scheduled = self.store.go_on(id, name, given)
         elif name is not None:
-            id, scheduled = self.store.start(name, store or {})
+            id, scheduled = self.store.start(name, given)
         else:
             raise ValueError("start needs a flow, or an execution")
         self._hand_out(scheduled)
@@ -183,11 +205,30 @@ class Controller:
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
     def _hand_out(self, scheduled: tuple[Assignment, ...]) -> None:
-        for assignment in sorted(scheduled, key=self.store.priority, reverse=True):
+        """Hand out what was committed, so that nothing is raised any more.
+
+        An executor may run a task at once, which then comes back here with what follows: that waits for its turn.
+        """
+        agenda: deque[Assignment] | None = getattr(self._agendas, "agenda", None)
+        by_priority = sorted(scheduled, key=self.store.priority, reverse=True)
+        if agenda is not None:
+            agenda.extend(by_priority)
+            return
+        self._agendas.agenda = agenda = deque(by_priority)
+        try:
+            while agenda:
+                self._give(agenda.popleft())
+        finally:
+            self._agendas.agenda = None
+
+    def _give(self, assignment: Assignment) -> None:
+        try:
             if isinstance(self.executor, Executor):
                 self._run(self.executor, assignment)
             elif callable(self.executor):
                 self.executor(assignment)
+        except Exception:
+            logger.exception("%s was not handed out, and is on offer to the next start", _named(assignment))
 
     def _run(self, executor: Executor, assignment: Assignment) -> None:
         """Let the executor run a task, unless somebody else does."""
@@ -198,11 +239,11 @@ class Controller:
         self._leases.hold(assignment)
         try:
             future = executor.submit(call)
-        except RuntimeError:  # it takes no more
+        except BaseException:
             self._leases.let_go(assignment)
-            self.store.let_go(assignment, offers=True)
+            self._offer(assignment)
             self._count(-1)
-            return
+            raise
         future.add_done_callback(partial(self._ended, assignment))
 
     def _count(self, tasks: int) -> None:
@@ -216,34 +257,46 @@ class Controller:
             self.store.renew(assignment, self._leases.seconds)
 
     def _ended(self, assignment: Assignment, future: "Future[Any]") -> None:
-        self._leases.let_go(assignment)
         try:
             self._take_in(assignment, future)
         finally:
+            self._leases.let_go(assignment)
             self._count(-1)
 
     def _take_in(self, assignment: Assignment, future: "Future[Any]") -> None:
         """Say how a task ended; one that was not run, and one whose end cannot be kept, is on offer to the next start.
 
-        So is one whose end the database did not take in time.
+        So is one whose end the database has not taken for `PATIENCE_SECONDS`.
         """
         try:
             error = None if future.cancelled() else future.exception()
             if future.cancelled() or isinstance(error, BrokenExecutor):
-                self.store.let_go(assignment, offers=True)
+                self._offer(assignment)
                 return
             result = error if error is not None else future.result()
             if result is UNFINISHED or (result is None and not self.none_completes and not assignment.reverts):
-                self.store.let_go(assignment, offers=False)
+                patiently(self.store.let_go)(assignment, offers=False)
                 return
-            scheduled = self.store.complete(assignment.execution_id, assignment.task, result, assignment.attempt)
+            complete = patiently(self.store.complete)
+            scheduled = complete(assignment.execution_id, assignment.task, result, assignment.attempt)
         except OVERTAKEN:
             return
         except Exception:
-            logger.exception("the end of task '%s' of execution %s is lost", assignment.task, assignment.execution_id)
-            self.store.let_go(assignment, offers=True)
+            logger.exception("the end of %s is lost", _named(assignment))
+            self._offer(assignment)
             return
         self._hand_out(scheduled)
+
+    def _offer(self, assignment: Assignment) -> None:
+        """Put a task that this process holds on offer again; where that fails it is so when its lease has run out."""
+        try:
+            self.store.let_go(assignment, offers=True)
+        except errors.LazyEngineError:
+            logger.exception("%s is on offer when its lease has run out", _named(assignment))
+
+
+def _named(assignment: Assignment) -> str:
+    return f"task '{assignment.task}' of execution {assignment.execution_id}"
 
 
 def _make(executor: str) -> Executor:
@@ -256,6 +309,17 @@ def _make(executor: str) -> Executor:
 
 def _id_of(execution: Execution) -> str:
     return str(execution.uuid) if isinstance(execution, FlowDetail) else str(execution)
+
+
+def _as_json(workflow: str, store: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a flow is given as every process will see it.
+
+    :raises InputInvalid: it is no JSON
+    """
+    try:
+        return dict(json.loads(to_json(dict(store))))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise errors.InputInvalid(workflow=workflow, reason=f"it is no JSON: {error}") from None
 
 
 @cache

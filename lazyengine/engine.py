@@ -21,7 +21,7 @@ from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core.graph import Key, Kind
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
 from lazyengine.dataflow import params_at_start
-from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go
+from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go, renew
 from lazyengine.db.database import Database
 from lazyengine.db.due import Due, next_due, read_alarms, read_lapsed
 from lazyengine.db.lists import list_executions, list_tasks, read_graph, read_task
@@ -380,13 +380,23 @@ class Engine(Workflows, Watching):
 
         return self.database.transaction(work)
 
-    def let_go(self, owner: str, assignment: Assignment, offers: bool) -> None:
-        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
+    def renew_lease(self, owner: str, assignment: Assignment, worker: str, lease_seconds: float) -> None:
+        """Let a worker hold an attempt for as long as that from now, if it still does."""
+        until = self.clock() + timedelta(seconds=lease_seconds)
+
+        def work(store: Store) -> None:
+            key = _key_of(store, owner, assignment)
+            renew(store.connection, assignment.execution_id, key, assignment.attempt, worker, until)
+
+        self.database.transaction(work)
+
+    def let_go(self, owner: str, assignment: Assignment, worker: str, offers: bool) -> None:
+        """Take an attempt from a worker, if it still holds it; put it on offer again, or leave it to be completed."""
         now = self.clock() if offers else None
 
         def work(store: Store) -> None:
             key = _key_of(store, owner, assignment)
-            let_go(store.connection, assignment.execution_id, key, assignment.attempt, now)
+            let_go(store.connection, assignment.execution_id, key, assignment.attempt, worker, now)
 
         self.database.transaction(work)
 

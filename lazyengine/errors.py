@@ -146,10 +146,15 @@ class WorkflowNotFound(LazyEngineError):
 
 
 class FlowUnusable(LazyEngineError):
-    """Flow '{workflow}' cannot be made: its factory fails, as the log of the service tells its operator."""
+    """Flow '{workflow}' cannot be made: {reason}."""
 
     status = 500
     code = "flow.unusable"
+
+    def __init__(
+        self, workflow: str, reason: str = "its factory fails, as the log of the service tells its operator"
+    ) -> None:
+        super().__init__(workflow=workflow, reason=reason.removesuffix("."))
 
 
 class FlowChanged(LazyEngineError):
@@ -184,7 +189,7 @@ class ExecutionIdInUse(LazyEngineError):
 
 
 class ExecutionFinished(LazyEngineError):
-    """Execution {execution_id} is {state}, which is final; nothing changed."""
+    """Execution {execution_id} is {state}, which is final; nothing changed. What is to run again is started anew."""
 
     status = 409
     code = "execution.finished"

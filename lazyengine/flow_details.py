@@ -6,7 +6,7 @@ the other way round; but an engine takes no lock, so not at the same time.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ from lazyengine.core.attempt import Verdict, weigh
 from lazyengine.core.graph import Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Mark, TaskState
 from lazyengine.db.types import to_json
-from lazyengine.flows import Flows
+from lazyengine.flows import Flows, usable
 from lazyengine.locks import locks_of
 from lazyengine.pictures import Picture, picture
 from lazyengine.records import Assignment, RunSummary
@@ -66,9 +66,12 @@ class FlowDetails:
     # -- the four verbs -----------------------------------------------------------------------------------------------
 
     def start(self, name: str, given: Mapping[str, Any]) -> tuple[str, tuple[Assignment, ...]]:
-        flow = self.flows.factories[name]()
-        detail = create_flow_detail(flow)
-        self._note_factory(detail, self.flows.factories[name])
+        """Start a flow.  Raises as `go_on` does."""
+        required, factory = self.flows.known(name).graph.required, self.flows.factories[name]
+        check_given(name, [one for one in required if one not in given])
+        with usable(name):
+            detail = create_flow_detail(factory())
+        self._note_factory(detail, factory)
         book = LogBook(name)
         book.add(detail)
         with self._connection() as connection:
@@ -78,9 +81,11 @@ class FlowDetails:
     def go_on(self, execution: str, name: str | None, given: Mapping[str, Any]) -> tuple[Assignment, ...]:
         """Start a flow detail that is new, or that was suspended or left.
 
-        :raises taskflow.exceptions.MissingDependencies: something is required and nobody provides it
+        :raises InputInvalid: something is required and nobody provides it
+        :raises FlowUnusable: the flow cannot be made
         """
         if name is not None:
+            self.flows.known(name)
             self._factories[execution] = self.flows.factories[name]
         with self._visit(execution) as visit:
             if visit.state in FINAL_EXECUTION_STATES:
@@ -90,7 +95,10 @@ class FlowDetails:
                 visit.storage.update_flow_metadata(visit.detail.meta)
             if given:
                 visit.storage.inject(given)
-            visit.engine.validate()
+            try:
+                visit.engine.validate()
+            except exc.MissingDependencies as error:
+                check_given(visit.detail.name, error.missing_requirements)
             visit.change(states.RUNNING)
             visit.resume(takes_over=True)
             return self._assignments(visit)
@@ -136,18 +144,20 @@ class FlowDetails:
         return assignment.call if isinstance(assignment, Held) else None
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
-        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
+        """Put an attempt on offer again, or leave it to be completed by anybody, if it still is this process's."""
         with self._visit(assignment.execution_id) as visit:
-            holding = visit.in_flight().get(assignment.task)
-            if holding is not None and holding.attempt == assignment.attempt:
+            if self._holds(visit, assignment):
                 visit.let_go(assignment.task, offers)
 
     def renew(self, assignment: Assignment, seconds: float) -> None:
         """Hold an assignment for as long as that from now, if it still is this process's."""
         with self._visit(assignment.execution_id) as visit:
-            holding = visit.in_flight().get(assignment.task)
-            if holding is not None and holding.attempt == assignment.attempt and holding.held_by == self.holder:
+            if self._holds(visit, assignment):
                 visit.renew(assignment.task, seconds)
+
+    def _holds(self, visit: Visit, assignment: Assignment) -> bool:
+        holding = visit.in_flight().get(assignment.task)
+        return holding is not None and (holding.attempt, holding.held_by) == (assignment.attempt, self.holder)
 
     def priority(self, assignment: Assignment) -> int:
         """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
@@ -178,10 +188,14 @@ class FlowDetails:
 
         :raises ExecutionNotFound: there is none of this uuid
         :raises WorkflowNotFound: its flow is not known here, and cannot be made from what it says itself
+        :raises FlowUnusable: its flow cannot be made
+        :raises DatabaseUnavailable: the backend did not answer or did not save
         """
-        with self._lock(execution):
+        with reachable(), self._lock(execution):
             detail = self._load(execution)
-            yield Visit(self._flow_of(detail), detail, self.backend, self.holder)
+            with usable(detail.name):
+                visit = Visit(self._flow_of(detail), detail, self.backend, self.holder)
+            yield visit
 
     def _lock(self, execution: str) -> AbstractContextManager[Any]:
         """
@@ -215,8 +229,30 @@ class FlowDetails:
         except ValueError:
             return
 
-    def _connection(self) -> Any:
-        return closing(self.backend.get_connection())
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with reachable(), closing(self.backend.get_connection()) as connection:
+            yield connection
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """
+    :raises DatabaseUnavailable: the backend did not answer or did not save
+    """
+    try:
+        yield
+    except (exc.StorageFailure, OSError) as error:  # not every backend makes the one of the other
+        raise errors.DatabaseUnavailable from error
+
+
+def check_given(workflow: str, missing: Iterable[str]) -> None:
+    """
+    :raises InputInvalid: something is missing
+    """
+    reasons = [f"'{name}' is missing" for name in missing]
+    if reasons:
+        raise errors.InputInvalid(workflow=workflow, reason="; ".join(reasons))
 
 
 def ended_with(result: Any) -> Any:

@@ -10,19 +10,21 @@ to the flow, then what an atom that runs before provides, the nearest scope firs
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any, NamedTuple
 
+from taskflow import exceptions as exc
 from taskflow import retry
 from taskflow.flow import Flow
 from taskflow.types.failure import Failure as TaskFlowFailure
 
 from lazyengine import errors
+from lazyengine.calls import CONTROLLER_NOT_JSON
 from lazyengine.compilers.expressions import Evaluator
 from lazyengine.compilers.flow import CompiledFlow, compile_flow
 from lazyengine.core.graph import Decider, Graph, Key, Kind, Node
@@ -31,7 +33,7 @@ from lazyengine.core.state import Failure, Mark, Outcome, Question, Strategy, Ta
 from lazyengine.dataflow import DataFlow
 from lazyengine.db import data
 from lazyengine.db.store import Store
-from lazyengine.db.types import to_json
+from lazyengine.db.types import is_json, to_json
 from lazyengine.records import Declaration, DeclaredInput, Identity
 
 WITH_RESULTS = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVERTING})
@@ -104,11 +106,8 @@ class Flows:
             if name not in self.factories:
                 raise errors.WorkflowNotFound.flow(name)
             if name not in self._known:
-                try:
+                with usable(name):
                     self._known[name] = self._compile(name)
-                except Exception as error:  # the factory is its author's code
-                    LOG.exception("flow '%s' cannot be made", name)
-                    raise errors.FlowUnusable(workflow=name) from error
             return self._known[name]
 
     def _compile(self, name: str) -> Known:
@@ -140,6 +139,25 @@ class Flows:
     def host(self, store: Store, identity: Identity, evaluator: Evaluator) -> DataFlow:
         """Return what answers the core about an execution of a flow."""
         return FlowData(store, identity, self, evaluator)
+
+
+@contextmanager
+def usable(name: str) -> Iterator[None]:
+    """Make or compile a flow, which calls its author's code.
+
+    :raises FlowUnusable: that fails, or makes what cannot be run
+    """
+    try:
+        yield
+    except (errors.WorkflowNotFound, exc.StorageFailure):
+        raise
+    except errors.DefinitionInvalid as error:
+        raise errors.FlowUnusable(workflow=name, reason=str(error.facts["summary"])) from error
+    except exc.Duplicate as error:
+        raise errors.FlowUnusable(workflow=name, reason=str(error)) from error
+    except Exception as error:
+        LOG.exception("flow '%s' cannot be made", name)
+        raise errors.FlowUnusable(workflow=name) from error
 
 
 class FlowData(DataFlow):
@@ -182,7 +200,7 @@ class FlowData(DataFlow):
             return None
         outcome = self._call(atom.execute, history=self.history(node.id), **arguments)
         if not is_json(outcome.result):
-            raise Refused("what a retry controller returns has to be JSON, and a list instead of a tuple")
+            return Outcome(TaskState.FAILURE, None, Failure("TypeError", CONTROLLER_NOT_JSON))
         return outcome
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:
@@ -416,11 +434,3 @@ def history_of(attempts: Iterable[Any]) -> retry.History:
     return retry.History(
         [(result, {name: to_taskflow(failure) for name, failure in failures.items()}) for result, failures in attempts]
     )
-
-
-def is_json(value: Any) -> bool:
-    """Tell whether a value is read from the database as it was written."""
-    try:
-        return bool(json.loads(to_json(value)) == value)
-    except (TypeError, ValueError, RecursionError):
-        return False

@@ -5,6 +5,7 @@ A task has no uuid there; one is made of the id of its execution and its name (`
 
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from taskflow.atom import Atom
@@ -16,9 +17,12 @@ from lazyengine.flow_worker import call_of, outcome_of
 from lazyengine.flows import Flows
 from lazyengine.holders import LEASE_SECONDS, is_gone
 from lazyengine.pictures import Picture
-from lazyengine.records import Assignment, Heartbeat, Report, Task, TaskQuery
+from lazyengine.records import Assignment, Report, Task, TaskQuery
 
 OWNER = ""
+
+MOST_NAMED = 16
+"""Executions whose tasks a process knows by their uuids, so that it does not look through them for each."""
 
 
 class OwnStore:
@@ -28,6 +32,7 @@ class OwnStore:
 
     def __init__(self, engine: Engine, flows: Flows, holder: str | None) -> None:
         self.engine, self.flows, self.holder = engine, flows, holder
+        self._names = lru_cache(MOST_NAMED)(self._names_by_uuid)
 
     def close(self) -> None:
         self.engine.evaluator.close()
@@ -66,7 +71,7 @@ class OwnStore:
         """
         report = Report(self._name_of(execution, task), outcome_of(result), attempt=attempt)
         answer = self.engine.complete_task(OWNER, execution, report)
-        return () if answer.replayed else answer.scheduled
+        return () if answer.replayed and self.holder is None else answer.scheduled  # `hold` tells them apart
 
     # -- who runs tasks -----------------------------------------------------------------------------------------------
 
@@ -78,9 +83,9 @@ class OwnStore:
         return call_of(self._atom(assignment), assignment.reverts, assignment.input)
 
     def renew(self, assignment: Assignment, seconds: float) -> None:
-        """Hold an assignment for as long as that from now."""
-        beat = Heartbeat(assignment.task, assignment.iteration, assignment.attempt, None, seconds)
-        self.engine.heartbeat(OWNER, assignment.execution_id, beat)
+        """Hold an assignment for as long as that from now, if it still is this process's."""
+        assert self.holder is not None
+        self.engine.renew_lease(OWNER, assignment, self.holder, seconds)
 
     def priority(self, assignment: Assignment) -> int:
         """TaskFlow: `atom.py`; what is scheduled together begins in the order of it, the highest first."""
@@ -91,8 +96,9 @@ class OwnStore:
         return self.flows.of(assignment.execution_id, assignment.flow).compiled.atom(assignment.task)
 
     def let_go(self, assignment: Assignment, offers: bool) -> None:
-        """Take an attempt from whoever holds it, and put it on offer again, or leave it to be completed by anybody."""
-        self.engine.let_go(OWNER, assignment, offers)
+        """Put an attempt on offer again, or leave it to be completed by anybody, if it still is this process's."""
+        assert self.holder is not None
+        self.engine.let_go(OWNER, assignment, self.holder, offers)
 
     def _left(self, execution: str, flow: str) -> list[Assignment]:
         states, marker, found = tuple(ATTEMPTED_TASK_STATES), None, []
@@ -102,7 +108,7 @@ class OwnStore:
                 task = self.engine.get_task(OWNER, execution, listed.name, listed.iteration)
                 assignment = _assignment_of(task, flow)
                 if task.claimed_by and is_gone(task.claimed_by, task.lease_expires_at):
-                    self.engine.let_go(OWNER, assignment, offers=True)
+                    self.engine.let_go(OWNER, assignment, task.claimed_by, offers=True)
                 found.append(assignment)
             if not page.more:
                 return found
@@ -114,10 +120,12 @@ class OwnStore:
             wanted = str(uuid.UUID(task))
         except ValueError:
             return task
+        return self._names(execution).get(wanted, task)
+
+    def _names_by_uuid(self, execution: str) -> dict[str, str]:
         flow = self.engine.get_execution(OWNER, execution).workflow
-        names = [atom.name for atom in self.flows.compiled(flow).atoms.values()] if flow in self.flows else []
-        found = filter(lambda name: atom_uuid(execution, name) == wanted, () if task in names else names)
-        return next(found, task)
+        names = self.flows.of(execution, flow).compiled.ids
+        return {atom_uuid(execution, name): name for name in names} | {name: name for name in names}
 
 
 def atom_uuid(execution: str, task: str) -> str:

@@ -32,7 +32,8 @@ from taskflow.persistence.models import AtomDetail, FlowDetail, RetryDetail
 from taskflow.task import REVERT_FLOW_FAILURES, REVERT_RESULT, Task
 from taskflow.types.failure import Failure
 
-from lazyengine.calls import Call
+from lazyengine.calls import CONTROLLER_NOT_JSON, Call
+from lazyengine.db.types import is_json
 from lazyengine.holders import LEASE_SECONDS, is_gone
 from lazyengine.taskflow_engine import LazyEngine
 
@@ -180,7 +181,10 @@ class Visit:
             self.give_up(failure)
         done = [future for future in futures if future.done()]
         for future in sorted(done, key=lambda future: self.decisions.ids[future.atom]):
-            self.end_atom(future.atom, *future.result())
+            outcome, result = future.result()
+            if outcome == EXECUTED and not isinstance(result, Failure) and not is_json(result):
+                result = Failure.from_exception(TypeError(CONTROLLER_NOT_JSON))
+            self.end_atom(future.atom, outcome, result)
 
     def hold(self, name: str) -> None:
         """Write down who will work on a task."""

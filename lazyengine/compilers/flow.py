@@ -16,6 +16,8 @@ from taskflow.atom import Atom
 from taskflow.engines.action_engine import compiler
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
 
+from lazyengine.compilers.faults import Faults
+from lazyengine.compilers.names import check_name
 from lazyengine.compilers.patterns import Compiler
 from lazyengine.compilers.scopes import Scopes
 from lazyengine.core.graph import Decider, Depth, Edge, Graph, Kind, Node, On
@@ -23,6 +25,9 @@ from lazyengine.core.graph import Decider, Depth, Edge, Graph, Kind, Node, On
 Link = tuple[int, int]
 Question = Callable[..., bool]
 """Asked with `history`: the results of the atoms that lead to a node, by name."""
+
+LONGEST_OF_GATE = 240
+"""Characters of the name of a flow in those of its entry and its exit, which are told apart by a number."""
 
 KINDS = {compiler.TASK: Kind.TASK, compiler.RETRY: Kind.RETRY}
 
@@ -84,10 +89,17 @@ def compile_flow(flow: Flow | Atom) -> CompiledFlow:
     """Compile a flow, or a single task.
 
     :raises taskflow.exceptions.Duplicate: two atoms have the same name
+    :raises DefinitionInvalid: what is named in it has names that not every database holds
     :raises TypeError: what it holds is no flow and no task
     :raises ValueError: it holds the same thing twice
     """
-    return lay_out(Compiler(flow).compile())
+    compiled = lay_out(Compiler(flow).compile())
+    faults = Faults()
+    check_name(faults, (), compiled.graph.workflow, "a flow")
+    for node in compiled.nodes:
+        check_name(faults, (node.name,), node.name, "a flow" if node.kind is Kind.GATE else "an atom")
+    faults.raise_if_any()
+    return compiled
 
 
 def lay_out(compilation: compiler.Compilation) -> CompiledFlow:
@@ -157,7 +169,7 @@ class _Layout:
         indegree = self.links.in_degree(item)
         return Node(
             id=id,
-            name=f"{item.name}:{id}" if kind is Kind.GATE else item.name,
+            name=f"{item.name[:LONGEST_OF_GATE]}:{id}" if kind is Kind.GATE else item.name,
             join=indegree or None,
             indegree=indegree,
             edges=tuple(Edge(On.SUCCESS, to) for to in sorted(self.ids[behind] for behind in self.links[item])),

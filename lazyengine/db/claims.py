@@ -183,9 +183,21 @@ def hold(connection: Connection, execution_id: str, key: Key, attempt: int, work
     return bool(connection.execute(update(t.mark).where(*where).values(**values)).rowcount)
 
 
-def let_go(connection: Connection, execution_id: str, key: Key, attempt: int, offered_at: datetime | None) -> None:
-    """Take an attempt that is under way from whoever holds it; put it on offer again, or leave it to be completed."""
-    is_under_way = _mark.state.in_(ATTEMPTED_TASK_STATES)
-    where = (*named(execution_id, key), _mark.attempt == attempt, is_under_way)
+def renew(connection: Connection, execution_id: str, key: Key, attempt: int, worker: str, until: datetime) -> None:
+    """Let a worker hold an attempt for longer, if it still does."""
+    where = _held_by(worker, execution_id, key, attempt)
+    connection.execute(update(t.mark).where(*where).values(lease_expires_at=until))
+
+
+def let_go(
+    connection: Connection, execution_id: str, key: Key, attempt: int, worker: str, offered_at: datetime | None
+) -> None:
+    """Take an attempt from a worker, if it still holds it; put it on offer again, or leave it to be completed."""
+    where = _held_by(worker, execution_id, key, attempt)
     values = {"offered_at": offered_at, "claimed_by": None, "claim_key": None, "lease_expires_at": None}
     connection.execute(update(t.mark).where(*where).values(**values))
+
+
+def _held_by(worker: str, execution_id: str, key: Key, attempt: int) -> tuple[Any, ...]:
+    is_under_way = _mark.state.in_(ATTEMPTED_TASK_STATES)
+    return (*named(execution_id, key), _mark.attempt == attempt, _mark.claimed_by == worker, is_under_way)

@@ -137,11 +137,10 @@ class Database:
         :raises SchemaNotReady: run the migrations first
         """
         try:
-            current, head = self.current_revision(), migrations.head()
+            current = self.current_revision()
         except exc.DBAPIError as error:
             raise errors.DatabaseUnavailable() from error
-        if current != head:
-            raise errors.SchemaNotReady(current=current or "nothing", head=head)
+        _check_revision(current)
 
 
 class CallersTransaction:
@@ -155,10 +154,28 @@ class CallersTransaction:
         if connection.dialect.name != "sqlite" and isolation != "READ COMMITTED":
             raise ValueError(f"the connection has to be at READ COMMITTED, not at {isolation}: set its isolation_level")
         self.connection = connection
+        self._is_ready = False
 
     def transaction(self, work: Callable[[Store], T]) -> T:
-        """Run `work` in the caller's transaction."""
-        return work(Store(self.connection))
+        """Run `work` in the caller's transaction.
+
+        :raises DatabaseBusy: roll back, and repeat the transaction
+        :raises DatabaseUnavailable: the connection broke
+        :raises SchemaNotReady: run the migrations first
+        """
+        try:
+            if not self._is_ready:
+                _check_revision(migrations.current(self.connection))
+                self._is_ready = True
+            return work(Store(self.connection))
+        except (Superseded, NotLocked) as error:
+            raise errors.DatabaseBusy from error
+        except exc.DBAPIError as error:
+            if _retryable(error):
+                raise errors.DatabaseBusy from error
+            if _unreachable(error):
+                raise errors.DatabaseUnavailable from error
+            raise
 
     snapshot = transaction
 
@@ -167,6 +184,12 @@ class CallersTransaction:
 
     def dispose(self) -> None:
         """The connection is the caller's."""
+
+
+def _check_revision(current: str | None) -> None:
+    head = migrations.head()
+    if current != head:
+        raise errors.SchemaNotReady(current=current or "nothing", head=head)
 
 
 def _with_driver(url: str) -> str:

@@ -6,10 +6,11 @@ with its process, and may write what it likes over others meanwhile (`AdvisoryLo
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, func, select
+from sqlalchemy.exc import DBAPIError
 
 from lazyengine import errors
 
@@ -56,18 +57,25 @@ class AdvisoryLocks:
         """Hold the lock of an execution.
 
         :raises DatabaseBusy: somebody has held it for an hour
+        :raises DatabaseUnavailable: there is no connection to be had
         """
-        name = _digest(execution)
-        with self.engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_lock(_number(name))))
-            elif not connection.scalar(select(func.get_lock(name, LONGEST_WAIT_SECONDS))):
-                raise errors.DatabaseBusy
+        with ExitStack() as stack:
+            try:
+                _lock(stack.enter_context(self.engine.connect()), _digest(execution))
+            except DBAPIError as error:
+                raise errors.DatabaseUnavailable from error
             yield
 
     def schema(self) -> AbstractContextManager[None]:
         """Hold the lock of the schema of the database."""
         return self("schema")
+
+
+def _lock(connection: Connection, name: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_lock(_number(name))))
+    elif not connection.scalar(select(func.get_lock(name, LONGEST_WAIT_SECONDS))):
+        raise errors.DatabaseBusy
 
 
 def _digest(name: str) -> str:

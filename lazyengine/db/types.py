@@ -66,6 +66,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def is_json(value: Any) -> bool:
+    """Tell whether a value is read as it was written; a tuple is read as a list."""
+    try:
+        return bool(json.loads(to_json(value)) == value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
 def to_json(value: Any) -> str:
     """Write compact JSON; characters stay themselves unless one of them has no UTF-8 form (a lone surrogate)."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))

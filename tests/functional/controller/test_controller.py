@@ -190,7 +190,7 @@ def test_what_is_scheduled_together_goes_by_priority(url: str, made: Callable[..
 def test_what_has_ended_is_not_run_again(controller: Controller) -> None:
     execution = controller.start(linear_flow.Flow("f").add(flows.Fail("a")))
     settled(controller)
-    with pytest.raises(errors.ExecutionFinished):
+    with pytest.raises(errors.ExecutionFinished, match="started anew"):
         controller.start(execution=execution)
     assert controller.get_state(execution) == "REVERTED"
 
@@ -342,8 +342,9 @@ def test_eight_processes_complete_the_branches_of_a_flow(url: str, controller: C
     """All at once and each twice; what follows begins once."""
     execution = controller.start(flows.branches)
     settled(controller)
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=complete_a_branch, args=(url, execution, number)) for number in range(8)]
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["pytest", "lazyengine.controller"])
+    processes = [forked.Process(target=complete_a_branch, args=(url, execution, number)) for number in range(8)]
     for process in processes:
         process.start()
     for process in processes:
@@ -411,6 +412,24 @@ def test_what_is_injected_need_not_be_json() -> None:
         settled(controller)
         assert controller.get_state(execution) == "SUCCESS"
         assert controller.store.engine.get_task("", execution, "second").result == "said /x"
+
+
+def test_tasks_by_uuid_are_found_at_a_cost_that_does_not_grow_with_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The uuids of a flow's tasks are worked out once and not for each completion."""
+    made: list[str] = []
+
+    def counted(execution: str, task: str) -> str:
+        made.append(task)
+        return atom_uuid(execution, task)
+
+    monkeypatch.setattr(own_store, "atom_uuid", counted)
+    with Controller("sqlite://", executor=None) as controller:
+        names = [f"t{number}" for number in range(20)]
+        execution = controller.start(linear_flow.Flow("f").add(*(flows.Give(name, 1) for name in names)))
+        for name in names:
+            controller.complete_task(execution, atom_uuid(execution, name), 1)
+        assert controller.get_state(execution) == "SUCCESS"
+    assert made == names
 
 
 def test_an_executor_that_there_is_not() -> None:

@@ -1,6 +1,4 @@
-import json
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,37 +6,56 @@ from typing import Any
 import pytest
 
 from tests.conftest import new_database
+from tests.integration.library import verbs
 
-ROOT = Path(__file__).parents[3]
 OWN, DETAILS = "own store, ", "flow details, "
+PATIENCE_SECONDS = 120
+
+FORKED = multiprocessing.get_context("forkserver")
+"""Processes that begin with all modules at hand, and with nothing else: importing them would take most of the time."""
+FORKED.set_forkserver_preload(["pytest", verbs.__name__])
+ANEW = multiprocessing.get_context("spawn")
+"""Processes that begin with nothing, not even with the same hashes of strings."""
+
+
+class Call:
+    """A call of the library door that is under way in a process of its own."""
+
+    def __init__(self, context: Any, store: Any, verb: str, *arguments: Any) -> None:
+        self.answers, answering = context.Pipe(duplex=False)
+        self.process = context.Process(target=verbs.make, args=(answering, store, verb, *arguments))
+        self.process.start()
+        answering.close()
+
+    def answer(self) -> tuple[Any, str | None]:
+        """Return the answer, or else the name of the error, as soon as it is there: tasks may go on then."""
+        assert self.answers.poll(PATIENCE_SECONDS)
+        return self.answers.recv()
+
+    def ended(self) -> int:
+        """Wait for the end of the process, and return its exit code."""
+        self.process.join(PATIENCE_SECONDS)
+        return self.process.exitcode
 
 
 class Calls:
     """Calls of the library door over one store, each in a process of its own."""
 
-    def __init__(self, store: Any) -> None:
-        self.store = store
+    def __init__(self, store: Any, context: Any) -> None:
+        self.store, self.context = store, context
 
-    def begin(self, verb: str, *arguments: Any) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "tests.integration.library.verbs"]
-        texts = [json.dumps(one) for one in (self.store, verb, *arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([*command, *texts], cwd=ROOT, text=True, **pipes)
-
-    def end(self, process: "subprocess.Popen[str]") -> Any:
-        output, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        return json.loads(output)
+    def begin(self, verb: str, *arguments: Any) -> Call:
+        return Call(self.context, self.store, verb, *arguments)
 
     def __call__(self, verb: str, *arguments: Any) -> Any:
-        return self.end(self.begin(verb, *arguments))
+        call = self.begin(verb, *arguments)
+        answer, refusal = call.answer()
+        assert (refusal, call.ended()) == (None, 0)
+        return answer
 
-    def refused(self, verb: str, *arguments: Any) -> str:
-        """Return the last line of what a call that is refused says."""
-        process = self.begin(verb, *arguments)
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 1
-        return errors.strip().splitlines()[-1]
+    def refused(self, verb: str, *arguments: Any) -> str | None:
+        """Return the name of the error that a call raises."""
+        return self.begin(verb, *arguments).answer()[1]
 
 
 def stores(kind: str, directory: Path) -> Iterator[Any]:
@@ -56,7 +73,13 @@ KINDS = [OWN + "sqlite", OWN + "postgresql", DETAILS + "dir", DETAILS + "sqlite"
 @pytest.fixture(params=KINDS)
 def calls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calls]:
     for store in stores(request.param, tmp_path):
-        yield Calls(store)
+        yield Calls(store, FORKED)
+
+
+@pytest.fixture(params=[OWN + "sqlite", DETAILS + "sqlite"])
+def calls_anew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calls]:
+    for store in stores(request.param, tmp_path):
+        yield Calls(store, ANEW)
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
-"""One call of the library door in a process of its own: `python -m tests.integration.library.verbs STORE VERB ...`.
+"""One call of the library door, for a process of its own."""
 
-STORE is JSON: a URL, or what TaskFlow makes a persistence backend from; there, an execution is fetched from the backend
-and given as a FlowDetail.  The answer is printed as JSON at once; the process ends when what it runs has ended.
-"""
-
-import json
-import sys
 from contextlib import closing
+from multiprocessing.connection import Connection
 from typing import Any
 
+from lazyengine import errors
 from lazyengine.controller import Controller
 from tests.integration.library import process_flows
 
+FLOWS = (process_flows.one_two_three, process_flows.branches, process_flows.mortal)
+
 
 def execution_of(controller: Controller, store: Any, id: str) -> Any:
+    """Return what an execution is given as: its id, or from TaskFlow's persistence a FlowDetail that was fetched."""
     if isinstance(store, str):
         return id
     with closing(controller.store.backend.get_connection()) as connection:
@@ -30,15 +29,15 @@ def call(controller: Controller, store: Any, verb: str, *arguments: Any) -> Any:
     return getattr(controller, verb)(execution, *arguments[1:])
 
 
-def main() -> None:
-    store, verb, *arguments = map(json.loads, sys.argv[1:])
-    known = (
-        (process_flows.one_two_three, process_flows.branches, process_flows.mortal) if isinstance(store, str) else ()
-    )
-    with Controller(store, flows=known) as controller:
-        answer = call(controller, store, verb, *arguments)
-        print(json.dumps(answer), flush=True)
+def make(answers: Connection, store: Any, verb: str, *arguments: Any) -> None:
+    """Make a call and tell its answer at once, as (answer, None) or (None, name of the error).
 
+    It returns when what it runs has ended.
 
-if __name__ == "__main__":
-    main()
+    :param store: a URL, or what TaskFlow makes a persistence backend from
+    """
+    with Controller(store, flows=FLOWS if isinstance(store, str) else ()) as controller:
+        try:
+            answers.send((call(controller, store, verb, *arguments), None))
+        except errors.LazyEngineError as error:
+            answers.send((None, type(error).__name__))

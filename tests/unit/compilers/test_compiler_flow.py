@@ -5,6 +5,7 @@ from taskflow import exceptions as exc
 from taskflow import retry, task
 from taskflow.patterns import graph_flow, linear_flow, unordered_flow
 
+from lazyengine import errors
 from lazyengine.compilers.flow import compile_flow
 from lazyengine.core.graph import Decider, Depth, Kind
 
@@ -70,3 +71,11 @@ def test_names_are_unique():
 def test_what_is_no_flow():
     with pytest.raises(TypeError):
         compile_flow("f")
+
+
+def test_names_that_cannot_be_stored():
+    """All of them are named at once; a flow within another may have a long one."""
+    flow = linear_flow.Flow("f").add(Work("n" * 256), linear_flow.Flow("g" * 300).add(Work("\0")))
+    with pytest.raises(errors.DefinitionInvalid) as raised:
+        compile_flow(flow)
+    assert [fault.path for fault in raised.value.faults] == ["/" + "n" * 256, "/\0"]
