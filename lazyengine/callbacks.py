@@ -8,13 +8,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES
+from lazyengine.core.values import replace
 from lazyengine.errors import CallbackExpired, CallbackInvalid
 from lazyengine.records import Assignment, Heartbeat, Report, Reported, Task
 from lazyengine.settings import Settings

@@ -8,7 +8,6 @@ join sees: the runs that chose it).
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from lazyengine.compilers.expressions import (
@@ -27,6 +26,7 @@ from lazyengine.core.context import EMPTY, Context, Slot
 from lazyengine.core.graph import Graph, Key, Node
 from lazyengine.core.host import Host, Refused
 from lazyengine.core.state import WHOLE, Mark, Outcome, TaskState
+from lazyengine.core.values import replace
 from lazyengine.db import data
 from lazyengine.db.reruns import read_last
 from lazyengine.db.rows import context_from_json, context_to_json

@@ -12,7 +12,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from lazyengine import errors
 from lazyengine.compilers.expressions import Evaluator
 from lazyengine.core.graph import Key, Kind
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionEvent, ExecutionState
+from lazyengine.core.values import replace
 from lazyengine.dataflow import params_at_start
 from lazyengine.db.claims import anything_to_claim, claim_tasks, hold, let_go, renew
 from lazyengine.db.database import Database
@@ -50,7 +50,7 @@ from lazyengine.records import (
     Task,
     TaskQuery,
 )
-from lazyengine.reports import beat, report_outcome
+from lazyengine.reports import beat, read_ahead, report_outcome
 from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
@@ -319,6 +319,8 @@ class Engine(Workflows, Watching):
 
         def work(nest: Nesting) -> tuple[ExecutionStatus, tuple[Any, ...]]:
             run = nest.open(execution_id, reports[0].task if len(reports) == 1 else None)
+            if len(reports) > 1:
+                read_ahead(run, reports)
             answers = [report_outcome(run, report) for report in reports]
             status = nest.close(run)
             return status, tuple(answer(status) if callable(answer) else answer for answer in answers)

@@ -15,7 +15,6 @@ Theory of operation:
 
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +33,7 @@ from lazyengine.core.state import (
     Outcome,
     TaskState,
 )
+from lazyengine.core.values import replace
 from lazyengine.dataflow import DataFlow, variables_at_start
 from lazyengine.db.store import Store
 from lazyengine.db.workflows import keep_definition

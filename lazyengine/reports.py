@@ -1,7 +1,6 @@
 """What becomes of an answer about a task: taken in, answered again, or refused with a reason."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from lazyengine.core import resolve
 from lazyengine.core.attempt import Verdict, weigh
 from lazyengine.core.graph import Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, TIMED_OUT, ExecutionState, Mark, Outcome, TaskState
+from lazyengine.core.values import replace
 from lazyengine.db.due import beat as write_beat
 from lazyengine.db.rows import mark_of, outcome_digest, task_of
 from lazyengine.db.store import Outline, Store
@@ -21,6 +21,15 @@ LATE = frozenset({Verdict.STALE, Verdict.DEADLINE_PASSED, Verdict.TOO_LATE})
 
 Answer = Callable[[ExecutionStatus], Reported]
 """The answer to a report, once it is known how the execution stands at the end of the transaction."""
+
+
+def read_ahead(run: Resolution, reports: Sequence[Report]) -> None:
+    """Make known what many reports are of, and what they lead to, in four statements and not four for each."""
+    nodes = run.store.nodes_named(run.identity.graph_id, [report.task for report in reports])
+    reached = {edge.to for node in nodes for edge in node.edges if isinstance(edge.to, int)}
+    run.store.read_ahead(run.execution_id, [node.id for node in nodes])
+    run.load_nodes({node.id for node in nodes} | reached)
+    run.load_marks(id for id in reached if run.nodes[id].counts)
 
 
 def report_outcome(run: Resolution, report: Report) -> Answer | errors.LazyEngineError:

@@ -1,12 +1,11 @@
 """What becomes of a wish to run a task again: which runs may, what has to be known of it, what follows at once."""
 
-from dataclasses import replace
-
 from lazyengine import errors
 from lazyengine.core import resolve
 from lazyengine.core.decision import Errand, Token
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import FINAL_EXECUTION_STATES, RERUNNABLE_TASK_STATES, ExecutionState, Mark, TaskState
+from lazyengine.core.values import replace
 from lazyengine.db.due import end_leases_again
 from lazyengine.db.reruns import count_asleep, offer_again, read_item_marks, read_stalled
 from lazyengine.records import Rerun

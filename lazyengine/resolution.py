@@ -1,7 +1,6 @@
 """The shell around the core, for one execution in one transaction: load what a decision needs, save what it says."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -25,6 +24,7 @@ from lazyengine.core.state import (
     Mark,
     TaskState,
 )
+from lazyengine.core.values import replace
 from lazyengine.dataflow import DataFlow
 from lazyengine.db.due import end_lease
 from lazyengine.db.rows import NO_DATA, mark_of, outcome_of

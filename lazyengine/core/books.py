@@ -1,6 +1,5 @@
 """A decision in the making: the header's counters, the marks touched so far, the tokens and the history to come."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lazyengine.core import state as st
@@ -18,6 +17,7 @@ from lazyengine.core.state import (
     Mark,
     TaskEvent,
 )
+from lazyengine.core.values import replace
 
 UNBOUNDED = 1 << 62
 

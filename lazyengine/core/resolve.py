@@ -30,7 +30,6 @@ What happens inside one run is in `running`; the steps of the above are in `tell
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +51,7 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
+from lazyengine.core.values import replace
 
 ORDER = {
     errand: place

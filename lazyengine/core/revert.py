@@ -29,7 +29,6 @@ Theory of operation:
 
 from collections import defaultdict
 from collections.abc import Container
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -50,6 +49,7 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.core.telling import Telling
+from lazyengine.core.values import replace
 
 WIDEST = tuple(Depth)
 

@@ -12,7 +12,6 @@ Theory of operation:
 4. `live` is raised where a run has its turn and lowered where it is over; what waits for a time is `asleep` too.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from lazyengine.core import state as st
@@ -31,6 +30,7 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
+from lazyengine.core.values import replace
 
 MOST_RETRIES = 100
 """Attempts without a delay that one decision begins for a run that ends by itself; the next go to the backlog."""

@@ -5,7 +5,6 @@
 
 from collections import Counter
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from typing import Any
 
 from lazyengine.core import state as st
@@ -22,6 +21,7 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
+from lazyengine.core.values import replace
 
 STOPS: dict[Command, ExecutionEvent] = {
     Command.FAIL: ExecutionEvent.FAIL,

@@ -26,6 +26,7 @@ MOST_CHARACTERS = 16 * 1024 * 1024
 NODE_CHARACTERS = 1024
 
 _node_named, _nodes = Direct(NODE_NAMED), DirectList(NODES, t.node.c.id)
+_nodes_named = DirectList(NODES, t.node.c.name)
 
 
 class KeptNodes:
@@ -94,6 +95,15 @@ class Graphs:
             return kept
         row = _node_named.first(self.connection, {"graph_id": graph_id, "name": name})
         return self._read(graph_id, row) if row else None
+
+    def nodes_named(self, graph_id: int, names: Iterable[str]) -> list[Node]:
+        """Return those nodes that have one of these names."""
+        wanted = set(names)
+        found = {name: kept for name in wanted if (kept := self._kept.get(graph_id, name))} if self._kept else {}
+        for batch in batches(wanted - found.keys()):
+            for row in _nodes_named.rows(self.connection, {"graph_id": graph_id}, batch):
+                found[row.name] = self._read(graph_id, row)
+        return list(found.values())
 
     def nodes(self, graph_id: int, ids: Iterable[int]) -> dict[int, Node]:
         """Return nodes by id."""

@@ -1,7 +1,7 @@
 """Every SQL statement that a decision needs, bound to the transaction it runs in; `db/statements.py` lists them."""
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -292,6 +292,15 @@ class Store(Graphs):
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
         return {row.iteration: row for row in _runs_of.rows(self.connection, values)}
 
+    def read_ahead(self, execution_id: str, node_ids: Collection[int]) -> None:
+        """Read the first runs of nodes in one statement: `runs_of` will be asked for them."""
+        found = {
+            row.node_id: row
+            for batch in batches(node_ids)
+            for row in _marks.rows(self.connection, {"execution_id": execution_id}, batch)
+        }
+        self._first_runs |= {(execution_id, id): found.get(id) for id in node_ids}
+
     def backlog(self, execution_id: str, limit: int) -> dict[Key, Mark]:
         """Return up to `limit` marks of the backlog in the order in which they came into it."""
         rows = self.connection.execute(BACKLOG, {"execution_id": execution_id, "limit": limit})
@@ -337,6 +346,7 @@ class Store(Graphs):
             hit = (_save_end if ended else _save_header).run(self.connection, header)
         if not hit:
             raise Superseded(execution_id)
+        self._first_runs.clear()
 
     def _rest(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> Sequence[T]:
         """Write all rows but the last `MOST_AT_ONCE` at most, and return those."""
