@@ -33,6 +33,9 @@ SETTLE_SECONDS = 300.0
 """How long executions may take to end once nothing is killed any more; some wait for leases and delays."""
 
 STARTS_PER_SECOND = 3.0
+MOST_RUNNING = 60
+"""Executions at a time: a slow machine could not keep up, and leases would run out in the queue for ever."""
+
 LAZYENGINE = (sys.executable, "-m", "lazyengine")
 
 
@@ -123,6 +126,9 @@ class Chaos:
                 workload(self.seed * 10**6 + number, self.targets),
             )
             try:
+                running = api.call("GET", f"/executions?state=RUNNING&limit={MOST_RUNNING}")[1]["executions"]
+                if len(running) >= MOST_RUNNING:
+                    continue
                 status, answer = api.call("POST", "/executions", body | {"id": id})
                 if status in (200, 201):
                     self.started[id] = body["definition"]
