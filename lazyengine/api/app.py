@@ -13,7 +13,7 @@ from lazyengine.api.claims import Claims
 from lazyengine.api.events import Events
 from lazyengine.api.executions import Executions
 from lazyengine.api.graphs import Graphs
-from lazyengine.api.middleware import App, access_log, authentication, body_limit, measured, request_ids
+from lazyengine.api.middleware import App, authentication, body_limit, log_access, observed, request_ids
 from lazyengine.api.notifications import Notifications
 from lazyengine.api.operation import Operation, operations_of
 from lazyengine.api.problems import Problems
@@ -90,9 +90,7 @@ def make_app(engine: "Engine", settings: Settings) -> App:
     app = authentication(app, Authenticator(settings), open_paths)
     app = body_limit(app, settings.max_body_bytes)
     app = Problems(app)
-    app = access_log(app)
-    if metrics is not None:
-        app = measured(app, metrics.observe)
+    app = observed(app, log_access, *([] if metrics is None else [metrics.observe]))
     return request_ids(app)
 
 

@@ -17,6 +17,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from lazyengine.api.middleware import Environ
+from lazyengine.api.request import ROUTE
 from lazyengine.errors import LazyEngineError
 from lazyengine.records import Overdue
 
@@ -45,9 +47,10 @@ class Metrics:
             registry=None,
         )
 
-    def observe(self, method: str, route: str, status: str, seconds: float) -> None:
+    def observe(self, environ: Environ, status: str, seconds: float) -> None:
         """Count a request; cost: 5 µs. Whatever goes wrong here, the request has been answered."""
-        labels = (method if route else OTHER, route or OTHER, status)
+        route = environ.get(ROUTE)
+        labels = (environ["REQUEST_METHOD"] if route else OTHER, route or OTHER, status)
         try:
             self._seconds.labels(*labels).observe(seconds)
         except OSError as error:  # of the file

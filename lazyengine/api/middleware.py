@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from lazyengine.api.request import CALLBACKS, OWNER, REQUEST_ID, ROUTE, redacted
+from lazyengine.api.request import CALLBACKS, OWNER, REQUEST_ID, redacted
 from lazyengine.api.waiting import began
 from lazyengine.auth import Authenticator
 from lazyengine.errors import RequestInvalid, RequestTooLarge
@@ -21,6 +21,7 @@ CALLERS_REQUEST_ID = "lazyengine.callers_request_id"
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
+Observer = Callable[[Environ, str, float], None]
 
 _is_request_id = re.compile(r"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
@@ -41,10 +42,10 @@ def request_ids(app: App) -> App:
     return with_id
 
 
-def access_log(app: App) -> App:
-    """Log one line a request: no body, no header but the request ids, no query."""
+def observed(app: App, *observers: Observer) -> App:
+    """Tell observers of each request that was answered: its environ, its status and the seconds it took."""
 
-    def logged(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def observing(environ: Environ, start_response: Any) -> Iterable[bytes]:
         since = began()
         statuses = []
 
@@ -53,37 +54,26 @@ def access_log(app: App) -> App:
             return start_response(status, headers, exc_info)
 
         body = app(environ, start)
-        LOG.info(
-            "%s %s %s %.1f ms %s %s owner=%s",
-            environ["REQUEST_METHOD"],
-            quote(redacted(environ["PATH_INFO"]), encoding="latin-1"),
-            statuses[-1],
-            (time.monotonic() - since) * 1000,
-            environ[REQUEST_ID],
-            environ[CALLERS_REQUEST_ID],
-            environ.get(OWNER) or "-",
-        )
+        seconds = time.monotonic() - since
+        for observe in observers:
+            observe(environ, statuses[-1], seconds)
         return body
 
-    return logged
+    return observing
 
 
-def measured(app: App, observe: Callable[[str, str, str, float], None]) -> App:
-    """Tell `observe` of each request that was answered: method, route ('' where there is none), status and seconds."""
-
-    def measuring(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        since = began()
-        statuses = []
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            statuses.append(status[:3])
-            return start_response(status, headers, exc_info)
-
-        body = app(environ, start)
-        observe(environ["REQUEST_METHOD"], environ.get(ROUTE, ""), statuses[-1], time.monotonic() - since)
-        return body
-
-    return measuring
+def log_access(environ: Environ, status: str, seconds: float) -> None:
+    """Log one line for a request: no body, no header but the request ids, no query."""
+    LOG.info(
+        "%s %s %s %.1f ms %s %s owner=%s",
+        environ["REQUEST_METHOD"],
+        quote(redacted(environ["PATH_INFO"]), encoding="latin-1"),
+        status,
+        seconds * 1000,
+        environ[REQUEST_ID],
+        environ[CALLERS_REQUEST_ID],
+        environ.get(OWNER) or "-",
+    )
 
 
 QUIET_SECONDS = 10.0
