@@ -20,7 +20,7 @@ def replace(value: V, **changes: Any) -> V:
     :raises KeyError: there is no such field
     """
     kind: Any = type(value)
-    read, store, places = _shape(kind)
+    read, store, places = _shape(kind)  # which has two fields or more
     found = list(read(value))
     for name, one in changes.items():
         found[places[name]] = one
@@ -33,5 +33,5 @@ def replace(value: V, **changes: Any) -> V:
 def _shape(kind: Any) -> tuple[Callable[[Any], tuple[Any, ...]], list[Callable[[Any, Any], None]], dict[str, int]]:
     """Return what reads the fields of a kind of values, what stores each of them, and their places."""
     names = [field.name for field in fields(kind)]
-    read = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
-    return read, [vars(kind)[name].__set__ for name in names], {name: place for place, name in enumerate(names)}
+    places = {name: place for place, name in enumerate(names)}
+    return attrgetter(*names), [vars(kind)[name].__set__ for name in names], places

@@ -146,6 +146,8 @@ class _Compiled:
     @contextmanager
     def _cursor(self, connection: Connection, given: Any, many: bool) -> Iterator[Any]:
         """Return the cursor of the statement once it was executed."""
+        if not connection.in_transaction():
+            connection.begin()  # as `Connection.execute` does
         driver: Any = connection.connection.driver_connection
         cursor = _raw_cursor(driver) if self._is_psycopg else driver.cursor()
         try:

@@ -1,0 +1,136 @@
+"""Statements that go to the driver itself do what they do through SQLAlchemy, on each kind of database."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, event, insert, literal_column, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from lazyengine.core.graph import Node
+from lazyengine.core.state import Event, EventKind, Failure, Mark, Outcome, TaskState
+from lazyengine.db import tables as t
+from lazyengine.db.database import Database
+from lazyengine.db.direct import MOST_WANTED, Direct, DirectList
+from lazyengine.db.rows import NO_DATA, event_row, mark_row
+from lazyengine.db.statements import append_history, save_marks
+
+EXECUTION = "00000000-0000-4000-8000-000000000001"
+NOW = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+FULL = Mark(
+    7, state=TaskState.FAILURE, info="why \ud800 and \0", attempt=2, chosen=(3, 4), fed={1: 2}, started_at=NOW,
+    outcome=Outcome(TaskState.FAILURE, {"ä": [1, 2.5, None]}, Failure("t", "m", {"d": 1})),
+)  # fmt: skip
+_mark, _history = t.mark.c, t.history.c
+
+
+def rows_of(count: int) -> list[dict[str, Any]]:
+    """Rows of marks: one with much in it, the others empty."""
+    marks = [FULL, *(Mark(8 + number) for number in range(count - 1))]
+    return [mark_row(EXECUTION, mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_what_is_written_and_read_is_the_same_as_through_sqlalchemy(database: Database, count: int) -> None:
+    """All columns and types: names, JSON, moments, numbers, ids."""
+    statement = select(*_mark).where(_mark.execution_id == bindparam("id")).order_by(_mark.node_id)
+    rows, ours = rows_of(count), Direct(lambda dialect: save_marks(dialect, count))
+    with database.engine.connect() as connection:
+        hit = ours.run(connection, {}, *rows)
+        written = [tuple(row) for row in connection.execute(statement, {"id": EXECUTION})]
+        assert [tuple(row) for row in Direct(statement).rows(connection, {"id": EXECUTION})] == written
+        first = Direct(statement).first(connection, {"id": EXECUTION})
+        assert (first.info, first.started_at, first.result) == (FULL.info, NOW, {"ä": [1, 2.5, None]})
+        connection.rollback()
+        for row in rows:
+            connection.execute(insert(t.mark), row)
+        assert [tuple(row) for row in connection.execute(statement, {"id": EXECUTION})] == written
+    assert hit == count
+
+
+def test_one_row_several_times(database: Database) -> None:
+    ours = Direct(append_history(1))
+    events = [Event(n, 1, NOW, EventKind.TASK, "RUNNING", n) for n in range(1, 6)]
+    with database.engine.connect() as connection:
+        ours.run_many(connection, (event_row(EXECUTION, event) for event in events))
+        ours.run_many(connection, [])
+        found = connection.execute(select(_history.number).order_by(_history.number)).scalars()
+        assert list(found) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, MOST_WANTED, MOST_WANTED + 1, 200])
+def test_lists_of_any_length(database: Database, size: int) -> None:
+    """A list is filled up by its last value, which finds nothing twice."""
+    ours = DirectList(select(_history.number).where(_history.execution_id == bindparam("id")), _history.number)
+    with database.engine.connect() as connection:
+        events = [event_row(EXECUTION, Event(n, 1, NOW, EventKind.TASK, "RUNNING")) for n in range(300)]
+        connection.execute(insert(t.history), events)
+        wanted = list(range(0, 2 * size, 2))
+        found = [row.number for row in ours.rows(connection, {"id": EXECUTION}, wanted)]
+        assert sorted(found) == [number for number in wanted if number < 300]
+
+
+def test_who_listens_to_cursors_hears_them(database: Database) -> None:
+    """Tools that trace SQLAlchemy's statements do so by these events."""
+    heard: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *of: heard.append(f"before {of[2]}"))
+    event.listen(database.engine, "after_cursor_execute", lambda *of: heard.append(f"after {of[2]}"))
+    with database.engine.connect() as connection, connection.begin():
+        heard.clear()
+        Direct(select(literal_column("1").label("one"))).rows(connection, {})
+    assert heard == ["before SELECT 1 AS one", "after SELECT 1 AS one"]
+
+
+def test_errors_are_sqlalchemys(database: Database) -> None:
+    """A duplicate key, which a transaction is repeated for."""
+    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
+    with database.engine.connect() as connection:
+        ours = Direct(append_history(1))
+        ours.run(connection, {}, row)
+        with pytest.raises(IntegrityError) as caught:
+            ours.run(connection, {}, row)
+    assert not caught.value.connection_invalidated
+
+
+@pytest.mark.backends("postgresql", "mysql")
+def test_a_broken_connection_is_given_up(database: Database) -> None:
+    """So that the pool replaces it; the transaction is taken again over the next."""
+    own, kill = {
+        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+        "mysql": ("SELECT connection_id()", "KILL {}"),
+    }[database.dialect]
+    with database.engine.connect() as connection:
+        session = connection.execute(text(own)).scalar_one()
+        with database.engine.connect() as other:
+            other.execute(text(kill.format(session))).close()
+        with pytest.raises(DBAPIError) as caught:
+            Direct(update(t.mark).values(attempt=1)).run(connection, {})
+        assert caught.value.connection_invalidated
+        assert connection.invalidated
+    with database.engine.connect() as connection:
+        assert connection.execute(text(own)).scalar_one() != session
+
+
+def test_marks_that_differ_keep_their_own_values(database: Database) -> None:
+    """Every row of a statement for several has the types of the first."""
+    marks = [replace(FULL, node=node, chosen=(node,)) for node in (1, 2, 3)]
+    rows = [mark_row(EXECUTION, mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
+    with database.engine.connect() as connection:
+        Direct(lambda dialect: save_marks(dialect, 3)).run(connection, {}, *rows)
+        found = connection.execute(select(_mark.node_id, _mark.chosen, _mark.failure).order_by(_mark.node_id)).all()
+    assert [(row.node_id, row.chosen, row.failure["message"]) for row in found] == [
+        (1, [1], "m"), (2, [2], "m"), (3, [3], "m"),
+    ]  # fmt: skip
+
+
+def test_it_begins_a_transaction_where_there_is_none(database: Database) -> None:
+    """Which whoever has the connection commits, or takes back."""
+    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
+    count = select(_history.number)
+    for end, left in (("rollback", 0), ("commit", 1)):
+        with database.engine.connect() as connection:
+            Direct(append_history(1)).run(connection, {}, row)
+            getattr(connection, end)()
+        with database.engine.connect() as connection:
+            assert len(connection.execute(count).all()) == left

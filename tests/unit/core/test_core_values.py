@@ -1,0 +1,36 @@
+"""Fields of values are replaced as `dataclasses.replace` does it, for every kind of value that the core has."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+
+from lazyengine.core import context, decision, graph, state
+from lazyengine.core.values import replace
+
+KINDS = [
+    kind
+    for module in (context, decision, graph, state)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if dataclasses.is_dataclass(kind) and "__slots__" in vars(kind) and kind.__module__ == module.__name__
+]
+
+
+def made(kind: Any, first: int) -> Any:
+    """A value whose fields are all different."""
+    return kind(*range(first, first + len(dataclasses.fields(kind))))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_field_alone_and_all_at_once(kind: Any) -> None:
+    value = made(kind, 0)
+    every = {field.name: 100 + n for n, field in enumerate(dataclasses.fields(kind))}
+    for changes in ({}, every, *({name: new} for name, new in every.items())):
+        assert replace(value, **changes) == dataclasses.replace(value, **changes)
+    assert value == made(kind, 0)
+
+
+def test_an_unknown_field_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        replace(state.Mark(1), colour="red")
