@@ -95,6 +95,27 @@ def watch(port: int, execution: str, times: list[float], over: threading.Event) 
             times.append(time.monotonic() - began)
 
 
+def test_who_sends_one_request_after_the_other_does_not_keep_a_thread_from_others(serve):
+    """One thread for three callers: it stays for the next request of a caller only while nobody else waits."""
+    service = serve("--workers", "1", "--threads", "1")
+    slowest = []
+
+    def send_many():
+        with Client(service.port) as client:
+            for _ in range(200):
+                began = time.monotonic()
+                assert client.send("GET", "/healthz")[0] == 200
+                slowest.append(time.monotonic() - began)
+
+    callers = [threading.Thread(target=send_many) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(slowest) == 600
+    assert max(slowest) < 1.0
+
+
 def test_each_waits_as_long_as_it_said(serve):
     service = serve("--threads", "2")
     began = time.monotonic()
