@@ -54,7 +54,11 @@ COUNTERS = (
     "events",
 )  # fmt: skip
 HEADER = ("state", "info", "cause", *COUNTERS)
-LARGE = ("input", "output", "variables", "final_context")
+UNDECIDED = (
+    "input", "output", "variables", "final_context", "description", "tags", "request_digest", "updated_at",
+    "finished_at",
+)  # fmt: skip
+"""Columns of an execution that no decision reads."""
 CARRY_ON = "carry_on"
 """Kind of an outbox row: the execution's backlog is to be worked off."""
 STEER = "steer"
@@ -68,7 +72,7 @@ _execution = t.execution.c
 _mark = t.mark.c
 
 LOCK_EXECUTION = (
-    select(*(column for column in _execution if column.name not in LARGE))
+    select(*(column for column in _execution if column.name not in UNDECIDED))
     .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
     .with_for_update()
 )
