@@ -1,9 +1,13 @@
 """A service that a whole file of attacks shares; after each of them it has to be what it was before."""
 
+import time
+
 import pytest
 
-from tests.integration.badinput.attacker import Attacker, forget_peak, peak_megabytes, workers_of
+from tests.integration.badinput.attacker import PATIENCE_SECONDS, Attacker, forget_peak, peak_megabytes, workers_of
 from tests.integration.conftest import Service
+
+WORKERS = 2
 
 MOST_RUNS = 5_000
 """Of one task."""
@@ -16,7 +20,7 @@ MOST_MEGABYTES = 700.0
 def victim(tmp_path_factory):
     """A service with two workers on a SQLite file."""
     directory = tmp_path_factory.mktemp("victim")
-    service = Service(directory, "--workers", "2", LAZYENGINE_MAX_ITERATIONS=str(MOST_RUNS))
+    service = Service(directory, "--workers", str(WORKERS), LAZYENGINE_MAX_ITERATIONS=str(MOST_RUNS))
     yield service
     service.stop()
     service.kill()
@@ -24,7 +28,11 @@ def victim(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workers(victim):
-    """The worker processes that the service began with."""
+    """The worker processes that the service began with; the first answers before the last is forked."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(workers_of(victim.process.pid)) < WORKERS:
+        assert time.monotonic() < deadline, "not all workers came up"
+        time.sleep(0.05)
     assert Attacker(victim.port).send("GET", "/readyz").status == 200
     return workers_of(victim.process.pid)
 

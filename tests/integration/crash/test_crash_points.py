@@ -226,9 +226,8 @@ def happens_whole_or_not_at_all(database: Database, settings: Settings, trial: T
 
 def _writes_at(points: list[str]) -> int:
     """The index of the first statement that writes."""
-    return next(
-        at for at, point in enumerate(points) if point.startswith(("before INSERT", "before UPDATE", "before DELETE"))
-    )
+    writes = ("before INSERT", "before UPDATE", "before DELETE", "before WITH saved_marks", "before WITH noted")
+    return next(at for at, point in enumerate(points) if point.startswith(writes))
 
 
 @pytest.mark.parametrize("repeat", ["the same request", "a sweep"])

@@ -82,6 +82,7 @@ def test_the_worker_works_for_every_owner_and_knows_no_more_than_it_has_to(serve
         "LAZYENGINE_TOKEN=s3cret t0ken",
         "LAZYENGINE_OUTBOUND_ALLOW=10.0.0.0/8",
         "LAZYENGINE_LOG_LEVEL=info",
+        "LAZYENGINE_FLOWS=",
     }
     with open(f"/proc/{worker}/cmdline") as command:
         assert "s3cret" not in command.read()
