@@ -165,7 +165,9 @@ def _work(options: argparse.Namespace) -> int:
     )
     tokens = options.token or os.environ.get("LAZYENGINE_TOKEN", "").split() or [None]
     apis = [Api(options.api, token, connections=terms.concurrency + 2) for token in tokens]
-    if options.amqp:  # a queue has the tasks of all owners
+    if options.amqp and len(apis) > 1:
+        raise SettingsInvalid(reason="--amqp takes one token: a queue does not say whose tasks it has")
+    if options.amqp:
         workers: list[Worker] = [_queue_worker()(apis[0], handlers, outbound, terms, options.amqp)]
     else:
         workers = [Worker(api, handlers, outbound, terms) for api in apis]

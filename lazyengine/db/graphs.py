@@ -20,7 +20,7 @@ K = TypeVar("K", int, str)
 LONGEST_LIST = 10_000
 """Keys in one statement; SQLite binds at most 32,766 values."""
 
-MOST_CHARACTERS = 16 * 1024 * 1024
+MOST_CHARACTERS = 8 * 1024 * 1024
 """Of JSON in the nodes that a process keeps; a node counts as `NODE_CHARACTERS` more."""
 
 NODE_CHARACTERS = 1024

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, func, null, select, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, func, literal_column, null, or_, select, update
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState
 from lazyengine.db import tables as t
@@ -22,7 +22,7 @@ CLAIMER = "dispatch:"
 _named = [column == bindparam("of_" + column.name) for column in KEY]
 _taken = and_(*_named, _mark.attempt == bindparam("of_attempt"), _mark.claimed_by == bindparam("of_dispatcher"))
 _may_run = and_(
-    _mark.state.in_(ATTEMPTED_TASK_STATES),
+    or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(ATTEMPTED_TASK_STATES))),  # many at once
     exists().where(t.execution.c.id == _mark.execution_id, t.execution.c.state != ExecutionState.CANCELLED.value),
 )
 TAKE = (
@@ -100,10 +100,15 @@ def give(
         connection.execute(GIVE, rows)
 
 
-def put_back(connection: Connection, errands: Iterable[Errand], dispatcher: str, now: datetime) -> None:
-    """Put tasks on offer again that were not tried."""
+def put_back(
+    connection: Connection, errands: Iterable[Errand], dispatcher: str, now: datetime, since: datetime | None
+) -> None:
+    """Put tasks on offer again that were not tried.
+
+    :param since: when it was seen that they could not be sent either; None if nobody knows
+    """
     rows = [
-        _of_errand(errand, dispatcher) | {"again": now, "failed": errand.sends or None, "since": None}
+        _of_errand(errand, dispatcher) | {"again": now, "failed": errand.sends or None, "since": since}
         for errand in errands
     ]
     if rows:

@@ -4,7 +4,7 @@ from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -66,8 +66,8 @@ _lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_
 _marks = DirectList(MARKS, _mark.node_id)
 _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
 
-MOST_AT_ONCE = 32
-"""Rows that one statement writes."""
+MOST_AT_ONCE, MOST_BESIDE = 32, 8
+"""Rows of a kind that one statement writes; and beside others, where each number of them is a statement of its own."""
 
 
 @cache
@@ -80,7 +80,7 @@ def _append_history(count: int) -> Direct:
     return Direct(append_history(count))
 
 
-@lru_cache(64)
+@cache
 def _save_decision(marks: int, events: int, ends: bool) -> Direct:
     return Direct(save_decision(marks, events, ends))
 
@@ -349,10 +349,11 @@ class Store(Graphs):
         self._first_runs.clear()
 
     def _rest(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> Sequence[T]:
-        """Write all rows but the last `MOST_AT_ONCE` at most, and return those."""
-        while len(values) > MOST_AT_ONCE:
-            statement(MOST_AT_ONCE).run(self.connection, {}, *map(row_of, values[:MOST_AT_ONCE]))
-            values = values[MOST_AT_ONCE:]
+        """Write all rows but the last `MOST_BESIDE` at most, and return those."""
+        while len(values) > MOST_BESIDE:
+            count = MOST_AT_ONCE if len(values) >= MOST_AT_ONCE else MOST_BESIDE
+            statement(count).run(self.connection, {}, *map(row_of, values[:count]))
+            values = values[count:]
         return values
 
     def withdraw(self, execution_id: str) -> None:

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 BATCH = {"amqp": 50, "celery": 50, "http": 1}
 """Tasks that a lane takes at a time: where one is answered late, the others in its batch would have to wait."""
 
+BEHIND_SECONDS = 1.0
+"""For so long what broke a connection stands behind the others, which may get through."""
+
 BATCH_SECONDS = 30.0
 """How long a lane goes on with what it has taken; the rest goes back."""
 
@@ -95,8 +98,10 @@ class Relay(Lane):
                 report = self.sender.send(errand)
             except DestinationAway as error:
                 logger.warning("target '%s' is away: %s", self.target.name, error)
-                reports += self._not_sent(errand, 0.0, error)
-                self._put_back(errands[at + 1 :])
+                reports += self._not_sent(errand, BEHIND_SECONDS, error)
+                behind = [(one, self._given_up(one, error)) for one in errands[at + 1 :]]
+                reports += [report for _, report in behind if report]
+                self._put_back([one for one, report in behind if not report], since=self.clock())
                 self.rest()
                 break
             except Exception as error:
@@ -114,13 +119,20 @@ class Relay(Lane):
 
     def _not_sent(self, errand: Errand, pause_seconds: float, error: Exception) -> list[tuple[Errand, Report]]:
         """Put a task on offer again after a pause; return its failure once that was tried for long enough."""
-        now, since, patience = self.clock(), errand.unsent_since, self.target.sending_seconds
-        if since and patience and (now - since).total_seconds() > patience:
-            message = f"it could not be sent to target '{self.target.name}' since {since:%Y-%m-%dT%H:%M:%SZ}: {error}"
-            return [(errand, failed(errand, message))]
+        if report := self._given_up(errand, error):
+            return [report]
+        now = self.clock()
         again = now + timedelta(seconds=pause_seconds)
         self.database.transaction(lambda store: not_sent(store.connection, errand, self.holder, now, again))
         return []
+
+    def _given_up(self, errand: Errand, error: Exception) -> tuple[Errand, Report] | None:
+        """Return the failure of a task that was not to be sent for long enough."""
+        since, patience = errand.unsent_since, self.target.sending_seconds
+        if since is None or not patience or (self.clock() - since).total_seconds() <= patience:
+            return None
+        message = f"it could not be sent to target '{self.target.name}' since {since:%Y-%m-%dT%H:%M:%SZ}: {error}"
+        return errand, failed(errand, message)
 
     def _give(self, sent: Sequence[Errand]) -> None:
         leases = self.target.lease_seconds > 0
@@ -128,8 +140,9 @@ class Relay(Lane):
         holder = self.target.name if leases else None
         self.database.transaction(lambda store: give(store.connection, sent, self.holder, holder, until))
 
-    def _put_back(self, errands: Sequence[Errand]) -> None:
-        self.database.transaction(lambda store: put_back(store.connection, errands, self.holder, self.clock()))
+    def _put_back(self, errands: Sequence[Errand], since: datetime | None = None) -> None:
+        now = self.clock()
+        self.database.transaction(lambda store: put_back(store.connection, errands, self.holder, now, since))
 
     def _complete(self, errand: Errand, report: Report) -> None:
         """Take in what the receiver said of a task; what is refused is in the history, or was known."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
-from lazyengine.errors import LazyEngineError
 from lazyengine.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -18,13 +17,13 @@ def work(workers: Sequence[Worker], grace_seconds: float) -> None:
 
     :raises WorkerRefused: as `Worker.run`; those that can go on have finished what they held
     """
-    events: SimpleQueue[int | LazyEngineError | None] = SimpleQueue()  # signals, and how workers ended
+    events: SimpleQueue[int | BaseException | None] = SimpleQueue()  # signals, and how workers ended
 
     def run(worker: Worker) -> None:
         try:
             worker.run()
             events.put(None)
-        except LazyEngineError as error:
+        except BaseException as error:  # else nobody would know that it has ended
             events.put(error)
 
     for number in (signal.SIGTERM, signal.SIGINT):

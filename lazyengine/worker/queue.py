@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from lazyengine.actions import Handler
 from lazyengine.backoff import backoff_seconds
+from lazyengine.errors import WorkerRefused
 from lazyengine.outbound import Outbound
 from lazyengine.worker.client import Api
 from lazyengine.worker.worker import Held, Terms, Worker
@@ -29,6 +30,8 @@ LONGEST_PAUSE_SECONDS = 10.0
 BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.5
 """How long to listen to the broker before looking what has ended; and while nothing is held."""
 
+
+FORBIDDEN = frozenset({401, 403})
 
 Place = tuple[Any, ...]
 place_of: Callable[[Mapping[str, Any]], Place] = itemgetter("execution_id", "task", "iteration", "item", "attempt")
@@ -48,6 +51,7 @@ class QueueWorker(Worker):
         self.broker = broker
         self._slots = threading.Semaphore(terms.concurrency)  # the broker counts for each queue
         self._messages: dict[Place, list[Any]] = {}  # those that are not acknowledged yet, by attempt
+        self._refused: set[Place] = set()  # the API does not let this worker work on them
 
     def _take_in(self) -> None:
         failures = 0
@@ -64,12 +68,20 @@ class QueueWorker(Worker):
                 failures += 1
             finally:
                 connection.release()
+        if self._refused:
+            raise WorkerRefused(api=self.api.url, detail="it lets nobody report with this token, or without one")
 
     def _consume(self, connection: Any) -> None:
         """Work until all is done after `stop`; what was held before the connection was lost is brought again."""
         self._messages.clear()
         queues = [Queue(name, durable=True) for name in self.terms.targets]
-        consumer = connection.Consumer(queues, callbacks=[self._received], prefetch_count=self.terms.concurrency)
+        consumer = connection.Consumer(
+            queues,
+            callbacks=[self._received],
+            on_decode_error=_reject,
+            accept=["json"],
+            prefetch_count=self.terms.concurrency,
+        )
         consumer.consume()
         while not self._stopped.is_set() or self._held or self._messages:
             if self._stopped.is_set():
@@ -80,14 +92,17 @@ class QueueWorker(Worker):
                 connection.heartbeat_check()
             for place in self._messages.keys() - self._places():
                 for message in self._messages.pop(place):
-                    message.ack()
+                    if place in self._refused:
+                        message.requeue()
+                    else:
+                        message.ack()
 
     def _received(self, body: Any, message: Any) -> None:
         try:
             path, place = body["callback_url"] or self._path(body), place_of(body)
-        except (KeyError, TypeError):
-            logger.error("a message is no assignment: %.200r", body)
-            message.reject()
+            hash(place)
+        except (KeyError, TypeError) as error:
+            _reject(message, error)
             return
         if self._stopped.is_set():
             message.requeue()
@@ -102,7 +117,20 @@ class QueueWorker(Worker):
             return {place_of(held.context.assignment) for held in self._held}
 
     def _do(self, held: Held) -> None:
+        assignment = held.context.assignment
         with self._slots:
-            self._beat(held)
+            status = self._beat(held)
+            if status in FORBIDDEN and assignment["callback_url"] and not held.context.cancelled.is_set():
+                held.path = self._path(assignment)  # the URL has expired, say: there may be a token
+                status = self._beat(held)
+            elif status in FORBIDDEN and not assignment["callback_url"]:
+                self._refused.add(place_of(assignment))
+                self.stop()
+                return
             if not held.context.cancelled.is_set():  # by others, or by this worker before the message came again
                 super()._do(held)
+
+
+def _reject(message: Any, error: Exception) -> None:
+    logger.error("a message is no assignment: %s: %.200r", error, message.body)
+    message.reject()

@@ -43,6 +43,11 @@ class Held:
         return json.dumps({**report, "attempt": self.context.assignment["attempt"]}, allow_nan=False)
 
 
+def is_overtaken(status: int, answer: Mapping[str, Any]) -> bool:
+    """Tell whether the attempt is nobody's any more."""
+    return status in OVERTAKEN or answer.get("code") == "callback.outlived"
+
+
 def unknown(context: Context) -> dict[str, Any] | Later:
     """Stand in for the action that a task names and nobody has: a queue brings whatever was sent there."""
     raise ActionFailed(f"this worker has no action '{context.assignment['action']}'", type="action.unknown")
@@ -164,7 +169,7 @@ class Worker:
             refused = ValueError(f"The result was refused: {answer.get('detail', status)}")
             status, answer = self.api.insist("PUT", held.path, held.body(failure(refused)), self._gone)
         if status != 200:
-            word = "overtaken" if status in OVERTAKEN else "not taken"
+            word = "overtaken" if is_overtaken(status, answer) else "not taken"
             logger.warning("the report on %s was %s: %s %s", held.path, word, status, answer.get("code", ""))
 
     def _beat_all(self) -> None:
@@ -176,10 +181,12 @@ class Worker:
                     if one.beats:
                         self._beat(one)
 
-    def _beat(self, held: Held) -> None:
+    def _beat(self, held: Held) -> int:
+        """Say that a task is worked on; return the status of the answer."""
         beat: dict[str, Any] = {"state": "RUNNING", "lease_seconds": self.terms.lease_seconds}
         if isinstance(held.context.progress, int | float) and 0 <= held.context.progress <= 1:
             beat["progress"] = held.context.progress
         status, answer = self.api.send("PUT", held.path, held.body(beat), max(1.0, self.terms.lease_seconds / 3))
-        if status in OVERTAKEN or (status == 200 and answer["cancel_requested"]):
+        if is_overtaken(status, answer) or (status == 200 and answer["cancel_requested"]):
             held.context.cancelled.set()
+        return status

@@ -1,11 +1,13 @@
 """Statements that go to the driver itself do what they do through SQLAlchemy, on each kind of database."""
 
+import gc
+import weakref
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, event, insert, literal_column, select, text, update
+from sqlalchemy import bindparam, create_engine, event, insert, literal_column, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lazyengine.core.graph import Node
@@ -74,12 +76,20 @@ def test_lists_of_any_length(database: Database, size: int) -> None:
 def test_who_listens_to_cursors_hears_them(database: Database) -> None:
     """Tools that trace SQLAlchemy's statements do so by these events."""
     heard: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *of: heard.append(f"before {of[2]}"))
-    event.listen(database.engine, "after_cursor_execute", lambda *of: heard.append(f"after {of[2]}"))
+
+    def before(connection: Any, cursor: Any, sql: str, given: Any, context: Any, many: bool) -> tuple[str, Any]:
+        context.span = f"span of {sql}"
+        return f"{sql} /* traced */", given
+
+    def after(connection: Any, cursor: Any, sql: str, given: Any, context: Any, many: bool) -> None:
+        heard.append(f"{context.span}: {sql}")
+
+    event.listen(database.engine, "before_cursor_execute", before, retval=True)
+    event.listen(database.engine, "after_cursor_execute", after)
     with database.engine.connect() as connection, connection.begin():
         heard.clear()
         Direct(select(literal_column("1").label("one"))).rows(connection, {})
-    assert heard == ["before SELECT 1 AS one", "after SELECT 1 AS one"]
+    assert heard == ["span of SELECT 1 AS one: SELECT 1 AS one /* traced */"]
 
 
 def test_errors_are_sqlalchemys(database: Database) -> None:
@@ -110,6 +120,54 @@ def test_a_broken_connection_is_given_up(database: Database) -> None:
         assert connection.invalidated
     with database.engine.connect() as connection:
         assert connection.execute(text(own)).scalar_one() != session
+
+
+@pytest.mark.backends("postgresql", "mysql")
+def test_after_a_restart_of_the_server_none_of_the_old_connections_is_tried(database: Database) -> None:
+    """A pool that is full of dead connections costs one failure, as with SQLAlchemy's own execution."""
+    own, kill = {
+        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+        "mysql": ("SELECT connection_id()", "KILL {}"),
+    }[database.dialect]
+    pooled = [database.engine.connect() for _ in range(5)]
+    sessions = [connection.execute(text(own)).scalar_one() for connection in pooled]
+    for connection in pooled:
+        connection.close()
+    other = Database(database.settings)
+    with other.engine.connect() as connection:
+        for session in sessions:
+            connection.execute(text(kill.format(session))).close()
+    other.dispose()
+    tries: list[int] = []
+
+    def work(store: Any) -> None:
+        tries.append(1)
+        store.lock_execution("", EXECUTION)
+
+    database.transaction(work)
+    assert len(tries) == 2
+
+
+def test_an_engine_that_is_given_up_leaves_nothing(database: Database) -> None:
+    """Not even what was compiled for it: a process may make many controllers."""
+    other = Database(database.settings)
+    other.snapshot(lambda store: store.lock_execution("", EXECUTION))
+    dialect = weakref.ref(other.engine.dialect)
+    other.dispose()
+    del other
+    gc.collect()
+    assert dialect() is None
+
+
+def test_values_are_hidden_where_the_engine_says_so(database: Database) -> None:
+    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING", info="a secret"))
+    engine = create_engine(database.url, hide_parameters=True)
+    with engine.connect() as connection:
+        Direct(append_history(1)).run(connection, {}, row)
+        with pytest.raises(IntegrityError) as caught:
+            Direct(append_history(1)).run(connection, {}, row)
+    engine.dispose()
+    assert "a secret" not in str(caught.value)
 
 
 def test_marks_that_differ_keep_their_own_values(database: Database) -> None:

@@ -160,3 +160,14 @@ def sends(engine: Engine, id: str) -> int:
 
     with engine.database.engine.connect() as connection:
         return connection.execute(select(t.mark.c.sends).where(t.mark.c.execution_id == id)).scalar() or 0
+
+
+def test_all_tasks_of_a_broker_that_is_away_fail_in_their_time(engine: Engine, settings: Settings) -> None:
+    """Not one after the other: the first one that is tried stands for those behind it."""
+    tasks = {f"t{n}": {"target": "queue"} for n in range(6)}
+    nobody = {"sender": "amqp", "url": "amqp://127.0.0.1:1//", "queue": "q", "sending_seconds": 1.0}
+    with dispatching(settings, queue=nobody):
+        id = started(engine, tasks)
+        eventually(lambda: state_of(engine, id) == "FAILURE", 30.0)
+    failures = [engine.get_task(OWNER, id, name).failure for name in tasks]
+    assert [failure.type for failure in failures if failure] == ["dispatch"] * 6

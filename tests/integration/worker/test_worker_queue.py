@@ -62,6 +62,10 @@ def test_it_works_on_what_the_queue_brings_whoever_owns_it(fed, work, queue):
     url, start = fed
     producer = kombu.Producer(queue.channel)
     producer.publish("nonsense", exchange="", routing_key=queue.name)
+    producer.publish(
+        "{", exchange="", routing_key=queue.name, content_type="application/json", content_encoding="utf-8"
+    )
+    producer.publish(b"x", exchange="", routing_key=queue.name, content_type="application/x-python-serialize")
     alice = start(sum=("tried.add", {"a": 2}), fails=("tried.fail", {"message": "gone"}), none=("no.such", {}))
     bob = start("t0ken", **{f"t{n}": ("tried.add", {"a": n}) for n in range(20)})
     worker = work(url, "--amqp", RABBITMQ, "--target", queue.name, "--concurrency", "2")
