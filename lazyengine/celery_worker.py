@@ -67,7 +67,7 @@ class Reporter:
             return
         try:
             text = json.dumps(body | {"attempt": assignment["attempt"]}, allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             failure = {"type": "result", "message": f"The result is no JSON: {error}"}
             text = json.dumps({"state": "FAILURE", "failure": failure, "attempt": assignment["attempt"]})
         deadline, failures = time.monotonic() + self.patience_seconds, 0

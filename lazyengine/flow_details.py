@@ -262,7 +262,7 @@ def ended_with(result: Any) -> Any:
     if not isinstance(result, Failure):
         try:
             to_json(result)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             return Failure.from_exception(TypeError(f"the result of a task is JSON: {error}"))
     return result
 
