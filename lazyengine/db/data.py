@@ -14,7 +14,6 @@ from lazyengine.core.graph import Key
 from lazyengine.core.state import FINAL_TASK_STATES, WHOLE, Outcome
 from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct, DirectList
-from lazyengine.db.graphs import batches
 from lazyengine.db.rows import context_from_json, outcome_of
 from lazyengine.db.store import named
 from lazyengine.db.types import to_json
@@ -81,11 +80,7 @@ def slot_of(value: Any) -> tuple[Slot, bool]:
 
 def read_values(connection: Connection, execution_id: str, digests: Iterable[str]) -> dict[str, Any]:
     """Return stored values; served by the primary key."""
-    return {
-        row.digest: row.body
-        for batch in batches(set(digests))
-        for row in _stored.rows(connection, {"execution_id": execution_id}, batch)
-    }
+    return {row.digest: row.body for row in _stored.rows(connection, {"execution_id": execution_id}, set(digests))}
 
 
 def add_values(connection: Connection, execution_id: str, values: Mapping[str, Any]) -> None:
@@ -185,8 +180,4 @@ def read_task_data(
 
 def read_atoms(connection: Connection, execution_id: str, ids: Iterable[int]) -> dict[int, Any]:
     """Return state, result, failure and attempts of atoms of a flow, by node."""
-    return {
-        row.node_id: row
-        for batch in batches(ids)
-        for row in _atoms.rows(connection, {"execution_id": execution_id}, batch)
-    }
+    return {row.node_id: row for row in _atoms.rows(connection, {"execution_id": execution_id}, set(ids))}

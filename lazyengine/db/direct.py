@@ -7,16 +7,17 @@ Seen on PostgreSQL, in one run: 250 microseconds of CPU a statement through `Con
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable, Select, bindparam
 from sqlalchemy.exc import DBAPIError
 
 Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
+K = TypeVar("K", int, str)
 
 
 def of_row(name: str, number: int) -> str:
@@ -67,6 +68,9 @@ class Direct:
         return compiled
 
 
+LONGEST_LIST = 10_000
+"""Keys in one statement; SQLite binds at most 32,766 values."""
+
 MOST_WANTED = 64
 """Values of a list up to which a statement is compiled for it."""
 
@@ -90,13 +94,24 @@ class DirectList:
             for size in sizes
         }
 
-    def rows(self, connection: Connection, values: Values, wanted: Sequence[Any]) -> Sequence[Any]:
-        """Execute it for a list that is not empty.  Raises as `Direct.rows` does."""
+    def rows(self, connection: Connection, values: Values, wanted: Collection[Any]) -> Iterator[Any]:
+        """Execute it for a list of any length, none too.  Raises as `Direct.rows` does."""
+        for batch in batches(wanted):
+            yield from self._rows(connection, values, batch)
+
+    def _rows(self, connection: Connection, values: Values, wanted: Sequence[Any]) -> Sequence[Any]:
         if len(wanted) > MOST_WANTED:
             return connection.execute(self._long, {**values, "wanted": wanted}).all()
         size = 1 << (len(wanted) - 1).bit_length()
         padded = [*wanted, *[wanted[-1]] * (size - len(wanted))]
         return self._short[size].rows(connection, values, *({"one": one} for one in padded))
+
+
+def batches(keys: Iterable[K]) -> Iterator[list[K]]:
+    """Cut keys into lists short enough for one statement."""
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), LONGEST_LIST):
+        yield ordered[start : start + LONGEST_LIST]
 
 
 class _Compiled:

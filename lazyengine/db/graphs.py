@@ -1,9 +1,9 @@
 """Statements about graphs.  Nodes never change, so a process keeps those that it has read."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from cachetools import LRUCache
 from sqlalchemy import Connection, insert, select
@@ -14,11 +14,6 @@ from lazyengine.db.direct import Direct, DirectList
 from lazyengine.db.rows import graph_from_json, graph_to_json, node_of, node_row
 from lazyengine.db.statements import NODE_NAMED, NODES
 from lazyengine.db.types import to_json
-
-K = TypeVar("K", int, str)
-
-LONGEST_LIST = 10_000
-"""Keys in one statement; SQLite binds at most 32,766 values."""
 
 MOST_CHARACTERS = 8 * 1024 * 1024
 """Of JSON in the nodes that a process keeps; a node counts as `NODE_CHARACTERS` more."""
@@ -91,38 +86,29 @@ class Graphs:
 
     def node_named(self, graph_id: int, name: str) -> Node | None:
         """Return a node by its name."""
-        if self._kept and (kept := self._kept.get(graph_id, name)):
-            return kept
+        if known := self._known(graph_id, name):
+            return known
         row = _node_named.first(self.connection, {"graph_id": graph_id, "name": name})
         return self._read(graph_id, row) if row else None
 
     def nodes_named(self, graph_id: int, names: Iterable[str]) -> list[Node]:
         """Return those nodes that have one of these names."""
-        wanted = set(names)
-        found = {name: kept for name in wanted if (kept := self._kept.get(graph_id, name))} if self._kept else {}
-        for batch in batches(wanted - found.keys()):
-            for row in _nodes_named.rows(self.connection, {"graph_id": graph_id}, batch):
-                found[row.name] = self._read(graph_id, row)
-        return list(found.values())
+        return self._all(graph_id, set(names), _nodes_named)
 
     def nodes(self, graph_id: int, ids: Iterable[int]) -> dict[int, Node]:
         """Return nodes by id."""
-        wanted = set(ids)
-        found = {id: kept for id in wanted if (kept := self._kept.get(graph_id, id))} if self._kept else {}
-        for batch in batches(wanted - found.keys()):
-            for row in _nodes.rows(self.connection, {"graph_id": graph_id}, batch):
-                found[row.id] = self._read(graph_id, row)
-        return found
+        return {node.id: node for node in self._all(graph_id, set(ids), _nodes)}
+
+    def _all(self, graph_id: int, wanted: set[Any], statement: DirectList) -> list[Node]:
+        known = {key: self._known(graph_id, key) for key in wanted}
+        rows = statement.rows(self.connection, {"graph_id": graph_id}, [key for key in wanted if known[key] is None])
+        return [*filter(None, known.values()), *(self._read(graph_id, row) for row in rows)]
+
+    def _known(self, graph_id: int, key: int | str) -> Node | None:
+        return self._kept.get(graph_id, key) if self._kept else None
 
     def _read(self, graph_id: int, row: Any) -> Node:
         node = node_of(row)
         if self._kept and graph_id not in self._added:
             self._kept.keep(graph_id, node, len(to_json(row.body)))
         return node
-
-
-def batches(keys: Iterable[K]) -> Iterator[list[K]]:
-    """Cut keys into lists short enough for one statement."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), LONGEST_LIST):
-        yield ordered[start : start + LONGEST_LIST]

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, select
 
 from lazyengine.db import tables as t
-from lazyengine.db.graphs import batches
+from lazyengine.db.direct import batches
 from lazyengine.db.statements import NOTIFY
 
 _execution = t.execution.c

@@ -22,8 +22,8 @@ from lazyengine.core.state import (
     Outcome,
 )
 from lazyengine.db import tables as t
-from lazyengine.db.direct import Direct, DirectList
-from lazyengine.db.graphs import Graphs, KeptNodes, batches
+from lazyengine.db.direct import Direct, DirectList, batches
+from lazyengine.db.graphs import Graphs, KeptNodes
 from lazyengine.db.rows import (
     event_row,
     execution_of,
@@ -248,11 +248,8 @@ class Store(Graphs):
 
     def marks(self, execution_id: str, ids: Iterable[int]) -> dict[Key, Mark]:
         """Return the marks of iteration 1 of these nodes, as far as they have one."""
-        return {
-            (row.node_id, row.iteration): mark_of(row)
-            for batch in batches(ids)
-            for row in _marks.rows(self.connection, {"execution_id": execution_id}, batch)
-        }
+        rows = _marks.rows(self.connection, {"execution_id": execution_id}, set(ids))
+        return {(row.node_id, row.iteration): mark_of(row) for row in rows}
 
     def region(self, execution_id: str, first: int, last: int) -> dict[Key, Mark]:
         """Return what has happened to the nodes of a region."""
@@ -294,11 +291,7 @@ class Store(Graphs):
 
     def read_ahead(self, execution_id: str, node_ids: Collection[int]) -> None:
         """Read the first runs of nodes in one statement: `runs_of` will be asked for them."""
-        found = {
-            row.node_id: row
-            for batch in batches(node_ids)
-            for row in _marks.rows(self.connection, {"execution_id": execution_id}, batch)
-        }
+        found = {row.node_id: row for row in _marks.rows(self.connection, {"execution_id": execution_id}, node_ids)}
         self._first_runs |= {(execution_id, id): found.get(id) for id in node_ids}
 
     def backlog(self, execution_id: str, limit: int) -> dict[Key, Mark]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Failure, Outcome
 from lazyengine.db import tables as t
 from lazyengine.db.claims import offers
-from lazyengine.db.graphs import batches
+from lazyengine.db.direct import batches
 from lazyengine.records import Claim, Page, PastEvent
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, select, tuple_, update
 
 from lazyengine.db import tables as t
-from lazyengine.db.graphs import batches
+from lazyengine.db.direct import batches
 from lazyengine.db.types import Name
 from lazyengine.records import Declaration, DeclaredInput, Page, StoredWorkflow, WorkflowQuery
 

@@ -24,6 +24,11 @@ FULL = Mark(
     7, state=TaskState.FAILURE, info="why \ud800 and \0", attempt=2, chosen=(3, 4), fed={1: 2}, started_at=NOW,
     outcome=Outcome(TaskState.FAILURE, {"ä": [1, 2.5, None]}, Failure("t", "m", {"d": 1})),
 )  # fmt: skip
+SESSION = {
+    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+    "mysql": ("SELECT connection_id()", "KILL {}"),
+}
+"""What tells the session of a connection, and what ends one."""
 _mark, _history = t.mark.c, t.history.c
 
 
@@ -106,10 +111,7 @@ def test_errors_are_sqlalchemys(database: Database) -> None:
 @pytest.mark.backends("postgresql", "mysql")
 def test_a_broken_connection_is_given_up(database: Database) -> None:
     """So that the pool replaces it; the transaction is taken again over the next."""
-    own, kill = {
-        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
-        "mysql": ("SELECT connection_id()", "KILL {}"),
-    }[database.dialect]
+    own, kill = SESSION[database.dialect]
     with database.engine.connect() as connection:
         session = connection.execute(text(own)).scalar_one()
         with database.engine.connect() as other:
@@ -125,10 +127,7 @@ def test_a_broken_connection_is_given_up(database: Database) -> None:
 @pytest.mark.backends("postgresql", "mysql")
 def test_after_a_restart_of_the_server_none_of_the_old_connections_is_tried(database: Database) -> None:
     """A pool that is full of dead connections costs one failure, as with SQLAlchemy's own execution."""
-    own, kill = {
-        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
-        "mysql": ("SELECT connection_id()", "KILL {}"),
-    }[database.dialect]
+    own, kill = SESSION[database.dialect]
     pooled = [database.engine.connect() for _ in range(5)]
     sessions = [connection.execute(text(own)).scalar_one() for connection in pooled]
     for connection in pooled:
