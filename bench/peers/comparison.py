@@ -21,6 +21,8 @@ from importlib.metadata import version
 from statistics import median
 from typing import Any
 
+from bench.harness import rounded
+
 ROUNDS = 5
 
 
@@ -143,8 +145,3 @@ class Comparison:
         self._rows.append(
             {"case": self.name, "unit": "", "runs": [], "median": None, "note": f"cannot be run: {reason}"}
         )
-
-
-def rounded(value: float) -> float:
-    """Keep four significant digits."""
-    return float(f"{value:.4g}")
