@@ -18,7 +18,7 @@ from lazyengine import errors
 from lazyengine.backoff import backoff_seconds
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
-from lazyengine.db.graphs import KeptNodes
+from lazyengine.db.kept import Kept
 from lazyengine.db.locks import NotLocked, unlock_names
 from lazyengine.db.store import Store, Superseded
 from lazyengine.settings import Settings
@@ -45,7 +45,7 @@ class Database:
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._reader = self._writer if is_in_memory(self.url) else nullcontext()
         self.bell = Bell(self)
-        self.kept_nodes = KeptNodes()
+        self.kept = Kept()
 
     @property
     def engine(self) -> Engine:
@@ -56,7 +56,7 @@ class Database:
                     self._engine.dispose(close=False)  # the sockets belong to the parent process
                     self.bell = Bell(self)
                 self._engine, self._pid = _create(self.url, self.settings), os.getpid()
-                event.listen(self._engine, "connect", lambda *_: self.kept_nodes.clear())
+                event.listen(self._engine, "connect", lambda *_: self.kept.clear())
             return self._engine
 
     def dispose(self) -> None:
@@ -86,7 +86,7 @@ class Database:
         while True:
             try:
                 with self._begin(writes) as connection:
-                    return work(Store(connection, self.kept_nodes))
+                    return work(Store(connection, self.kept))
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
             except (Superseded, NotLocked) as error:

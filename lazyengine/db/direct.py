@@ -165,7 +165,7 @@ class _Compiled:
         if not connection.in_transaction():
             connection.begin()  # as `Connection.execute` does
         driver: Any = connection.connection.driver_connection
-        cursor = _raw_cursor(driver) if self._is_psycopg else driver.cursor()
+        cursor = _prepared(connection, driver) if self._is_psycopg else driver.cursor()
         try:
             heard = connection.dispatch.before_cursor_execute, connection.dispatch.after_cursor_execute
             text, context = self._text, _context(connection, cursor, self._text, many) if any(heard) else None
@@ -204,10 +204,14 @@ def _context(connection: Connection, cursor: Any, text: str, many: bool) -> Simp
     )  # fmt: skip
 
 
-def _raw_cursor(driver: Any) -> Any:
-    from psycopg import RawCursor
+def _prepared(connection: Connection, driver: Any) -> Any:
+    from lazyengine.db.prepared import PreparedCursor, Session
 
-    return RawCursor(driver)
+    kept = connection.info
+    session = kept.get("lazyengine_session")
+    if session is None:
+        session = kept["lazyengine_session"] = Session(driver)
+    return PreparedCursor(session)
 
 
 def _convert(type_: Any, dialect: Dialect, kind: str, *args: Any) -> Convert | None:

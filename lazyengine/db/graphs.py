@@ -1,56 +1,20 @@
 """Statements about graphs.  Nodes never change, so a process keeps those that it has read."""
 
-import threading
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import Any
 
-from cachetools import LRUCache
 from sqlalchemy import Connection, insert, select
 
 from lazyengine.core.graph import Graph, Node
 from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct, DirectList
+from lazyengine.db.kept import Kept
 from lazyengine.db.rows import graph_from_json, graph_to_json, node_of, node_row
 from lazyengine.db.statements import NODE_NAMED, NODES
 from lazyengine.db.types import to_json
 
-MOST_CHARACTERS = 8 * 1024 * 1024
-"""Of JSON in the nodes that a process keeps; a node counts as `NODE_CHARACTERS` more."""
-
-NODE_CHARACTERS = 1024
-
 _node_named, _nodes = Direct(NODE_NAMED), DirectList(NODES, t.node.c.id)
 _nodes_named = DirectList(NODES, t.node.c.name)
-
-
-class KeptNodes:
-    """The nodes that a process has read of a database, the least recently used given up first.  For any thread.
-
-    Without it a completion has two statements more, and half as much CPU again.
-    """
-
-    def __init__(self) -> None:
-        self._kept: LRUCache[tuple[int, int | str], tuple[Node, int]] = LRUCache(MOST_CHARACTERS, itemgetter(1))
-        self._lock = threading.Lock()
-
-    def get(self, graph_id: int, key: int | str) -> Node | None:
-        """Return a node by its id or its name, if it is kept."""
-        with self._lock:
-            found = self._kept.get((graph_id, key))
-        return found[0] if found else None
-
-    def keep(self, graph_id: int, node: Node, characters: int) -> None:
-        """Keep a node under its id and its name, unless it is too large for that."""
-        if characters < MOST_CHARACTERS // 100:
-            kept = node, (NODE_CHARACTERS + characters) // 2
-            with self._lock:
-                self._kept[graph_id, node.id] = self._kept[graph_id, node.name] = kept
-
-    def clear(self) -> None:
-        """Forget all: the database may be another one behind the same address."""
-        with self._lock:
-            self._kept.clear()
 
 
 class Graphs:
@@ -59,7 +23,7 @@ class Graphs:
     :param kept: what the process knows already; None in a transaction that may be taken back after its answers
     """
 
-    def __init__(self, connection: Connection, kept: KeptNodes | None = None) -> None:
+    def __init__(self, connection: Connection, kept: Kept | None = None) -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
         self._kept = kept
@@ -105,10 +69,10 @@ class Graphs:
         return [*filter(None, known.values()), *(self._read(graph_id, row) for row in rows)]
 
     def _known(self, graph_id: int, key: int | str) -> Node | None:
-        return self._kept.get(graph_id, key) if self._kept else None
+        return self._kept.node(graph_id, key) if self._kept else None
 
     def _read(self, graph_id: int, row: Any) -> Node:
         node = node_of(row)
         if self._kept and graph_id not in self._added:
-            self._kept.keep(graph_id, node, len(to_json(row.body)))
+            self._kept.keep_node(graph_id, node, len(to_json(row.body)))
         return node

@@ -20,9 +20,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     Executable,
     Insert,
+    Integer,
     and_,
     bindparam,
     case,
@@ -91,18 +93,16 @@ REGION = select(*SMALL_MARK).where(
 _seen = t.execution.alias("seen")
 LOCK_AND_READ = (
     select(
-        *LOCK_EXECUTION.selected_columns,
+        *(_execution[name] for name in ("graph_id", "created_at", *HEADER)),
         select(_seen.c.generation).where(_seen.c.id == bindparam("id")).scalar_subquery().label("seen_generation"),
-        t.node.c.id.label("node"),
         *(column.label(f"{OF_MARK}{column.name}") for column in SMALL_MARK),
     )
     .select_from(t.execution)
-    .outerjoin(t.node, and_(t.node.c.graph_id == _execution.graph_id, t.node.c.name == bindparam("task")))
     .outerjoin(
         t.mark,
         and_(
             _mark.execution_id == _execution.id,
-            _mark.node_id == t.node.c.id,
+            _mark.node_id == func.any(bindparam("node_ids", type_=ARRAY(Integer))),
             _mark.iteration == 1,
             _mark.item == WHOLE,
         ),
@@ -110,7 +110,7 @@ LOCK_AND_READ = (
     .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
     .with_for_update(of=t.execution)
 )
-"""lock_execution and runs_of in one, on PostgreSQL: see `Store.lock_execution`."""
+"""lock_execution, runs_of and marks in one, on PostgreSQL: see `Store.lock_execution`."""
 _newest = t.mark.alias("newest")
 RUNS_OF = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),

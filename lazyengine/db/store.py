@@ -23,7 +23,8 @@ from lazyengine.core.state import (
 )
 from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct, DirectList, batches
-from lazyengine.db.graphs import Graphs, KeptNodes
+from lazyengine.db.graphs import Graphs
+from lazyengine.db.kept import Kept
 from lazyengine.db.rows import (
     event_row,
     execution_of,
@@ -109,7 +110,7 @@ class Outline:
 class Store(Graphs):
     """The statements of one transaction."""
 
-    def __init__(self, connection: Connection, kept: KeptNodes | None = None) -> None:
+    def __init__(self, connection: Connection, kept: Kept | None = None) -> None:
         super().__init__(connection, kept)
         self._first_runs: dict[tuple[str, int], Any] = {}
 
@@ -150,20 +151,45 @@ class Store(Graphs):
     def lock_execution(self, owner: str, execution_id: str, task: str | None = None) -> Locked | None:
         """Lock an execution's row for the rest of the transaction and return it without its large columns.
 
-        On PostgreSQL the first run of `task` is read in passing: it was not locked, but nobody writes to it without the
-        lock on the row that was, and if that had to be waited for, its generation is another one now than it was.
+        On PostgreSQL, the first runs of `task` and of the nodes that it leads to are read in passing, if the process
+        has had to do with the execution before.
 
         :param task: the name of one whose run will be asked for
         """
-        values = {"id": execution_id, "owner": owner, "task": task}
-        if task is None or self.dialect != "postgresql":
-            row = _lock_execution.first(self.connection, values)
-        else:
-            row = _lock_and_read.first(self.connection, values)
-            if row and row.generation == row.seen_generation and row.node is not None:
-                first = _MarkRow._make(row[-len(SMALL_MARK) :]) if row.mark_state else None
-                self._first_runs[execution_id, row.node] = first
-        return Locked(header_of(row), identity_of(row)) if row else None
+        known = self._kept.identity(execution_id) if self._kept and self.dialect == "postgresql" else None
+        header = self._lock_and_read(owner, known, task) if known else None
+        if header and known:
+            return Locked(header, known)
+        row = _lock_execution.first(self.connection, {"id": execution_id, "owner": owner})
+        if row is None:
+            return None
+        identity = identity_of(row)
+        if self._kept:
+            self._kept.keep_identity(identity)
+        return Locked(header_of(row), identity)
+
+    def _lock_and_read(self, owner: str, known: Identity, task: str | None) -> Header | None:
+        """Lock an execution, and read what a completion of `task` will ask for; None if it is another one.
+
+        The marks are not locked, but nobody writes to them without the lock on the row of the execution that is.  If
+        that had to be waited for, its generation is another one now than it was as the marks were read.
+        """
+        ids = self._beside(known.graph_id, task) if task else []
+        rows = _lock_and_read.rows(self.connection, {"id": known.id, "owner": owner, "node_ids": ids})
+        if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
+            return None
+        if rows[0].generation == rows[0].seen_generation:
+            marks = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
+            self._first_runs |= {(known.id, id): None for id in ids} | {(known.id, row.node_id): row for row in marks}
+        return header_of(rows[0])
+
+    def _beside(self, graph_id: int, task: str) -> list[int]:
+        """Return a node and those that it leads to, as far as the process knows them and their marks may be needed."""
+        node = self._known(graph_id, task)
+        if node is None:
+            return []
+        targets = [self._known(graph_id, edge.to) for edge in node.edges if isinstance(edge.to, int)]
+        return [node.id, *(one.id for one in targets if one and one.counts)]
 
     def outline(self, owner: str, execution_id: str) -> Outline | None:
         """Return which graph an execution runs, and how it stands, without locking it."""
@@ -248,7 +274,10 @@ class Store(Graphs):
 
     def marks(self, execution_id: str, ids: Iterable[int]) -> dict[Key, Mark]:
         """Return the marks of iteration 1 of these nodes, as far as they have one."""
-        rows = _marks.rows(self.connection, {"execution_id": execution_id}, set(ids))
+        read = {id: self._first_runs.pop((execution_id, id), UNREAD) for id in ids}
+        unread = [id for id, row in read.items() if row is UNREAD]
+        rows = [row for row in read.values() if row is not UNREAD and row is not None]
+        rows += _marks.rows(self.connection, {"execution_id": execution_id}, unread)
         return {(row.node_id, row.iteration): mark_of(row) for row in rows}
 
     def region(self, execution_id: str, first: int, last: int) -> dict[Key, Mark]:

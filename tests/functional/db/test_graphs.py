@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from lazyengine.core.graph import Graph, Node
 from lazyengine.db.database import Database
-from lazyengine.db.graphs import MOST_CHARACTERS, KeptNodes
+from lazyengine.db.kept import MOST_CHARACTERS, Kept
 from lazyengine.db.store import Store
 
 NODES = [Node(0, "a"), Node(1, "b")]
@@ -65,10 +65,10 @@ def test_a_new_connection_may_lead_to_another_database(database: Database) -> No
 
 
 def test_large_nodes_and_too_many_are_not_kept() -> None:
-    kept = KeptNodes()
-    kept.keep(1, NODES[0], MOST_CHARACTERS // 100)
-    assert kept.get(1, 0) is None
+    kept = Kept()
+    kept.keep_node(1, NODES[0], MOST_CHARACTERS // 100)
+    assert kept.node(1, 0) is None
     for id in range(110):
-        kept.keep(1, Node(id, f"n{id}"), MOST_CHARACTERS // 100 - 1)
-    assert kept.get(1, 0) is None
-    assert kept.get(1, id) == kept.get(1, f"n{id}") == Node(id, f"n{id}")
+        kept.keep_node(1, Node(id, f"n{id}"), MOST_CHARACTERS // 100 - 1)
+    assert kept.node(1, 0) is None
+    assert kept.node(1, id) == kept.node(1, f"n{id}") == Node(id, f"n{id}")

@@ -38,7 +38,7 @@ def observed(database: Database, knows_graph: bool = False) -> Iterator[list[Sta
             statements.append(Statement(sql, parameters[0] if many else parameters))
 
     if not knows_graph:
-        database.kept_nodes.clear()
+        database.kept.clear()
     event.listen(database.engine, "before_cursor_execute", note)
     try:
         yield statements

@@ -35,7 +35,7 @@ def counted(database: Database) -> Iterator[list[tuple[str, int]]]:
     def note(connection: object, cursor: object, sql: str, *_: object) -> None:
         found.append((" ".join(sql.split()[:3]), cursor.rowcount))  # type: ignore[attr-defined]
 
-    database.kept_nodes.clear()
+    database.kept.clear()
     event.listen(database.engine, "after_cursor_execute", note)
     try:
         yield found
