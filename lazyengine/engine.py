@@ -414,10 +414,14 @@ class Engine(Workflows, Watching):
         :raises NotificationNotFound: there is none of this id: it may have been told meanwhile
         """
         now = self.clock()
-        found = self.database.transaction(lambda store: replay_notification(store.connection, owner, id, now))
+
+        def work(store: Store) -> Notification | None:
+            store.has_news = True
+            return replay_notification(store.connection, owner, id, now)
+
+        found = self.database.transaction(work)
         if found is None:
             raise errors.NotificationNotFound(notification_id=id)
-        self.database.ring()
         return found
 
     # -- what no caller asks for --------------------------------------------------------------------------------------
@@ -547,8 +551,6 @@ class Engine(Workflows, Watching):
             return work(nest), nest
 
         answer, nest = self.database.transaction(in_one)
-        if nest.has_news:
-            self.database.ring()
         return answer, nest.left
 
 

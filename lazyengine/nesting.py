@@ -54,7 +54,6 @@ class Nesting:
     """Opens, starts and closes the executions that one transaction touches.
 
     :ivar left: the ids of those for which the outbox says what is to be done after it
-    :ivar has_news: somebody may wait for what it did: tasks were handed out, or an execution has come to its end
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Nesting:
         self.store, self.owner, self.settings, self.evaluator, self.flows = store, owner, settings, evaluator, flows
         self.now = clock()
         self.left: list[str] = []
-        self.has_news = False
 
     def open(self, execution_id: str, task: str | None = None) -> Resolution:
         """Lock an execution.
@@ -178,7 +176,7 @@ class Nesting:
     def _save(self, run: Resolution) -> ExecutionStatus:
         run.settle()
         status = run.save()
-        self.has_news = self.has_news or bool(run.events)
+        self.store.has_news |= bool(run.events)
         if run.leaves_work:
             self.left.append(run.execution_id)
         return status

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, exc, make_url
@@ -18,6 +18,7 @@ from lazyengine import errors
 from lazyengine.backoff import backoff_seconds
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
+from lazyengine.db.direct import use_libpq
 from lazyengine.db.kept import Kept
 from lazyengine.db.locks import NotLocked, unlock_names
 from lazyengine.db.store import Store, Superseded
@@ -25,8 +26,9 @@ from lazyengine.settings import Settings
 
 T = TypeVar("T")
 
-# SQLSTATE of PostgreSQL: serialization failure, deadlock, lock not available, unique violation, foreign key violation
-RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03", "23505", "23503"}
+# SQLSTATE of PostgreSQL: serialization failure, deadlock, lock not available, unique violation, foreign key violation,
+# prepared statement given up
+RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03", "23505", "23503", "26000"}
 # errno of MySQL: deadlock, lock wait time-out, record changed, duplicate entry, foreign key violation (two)
 RETRYABLE_MYSQL_ERRORS = {1213, 1205, 1020, 1062, 1451, 1452}
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.25
@@ -61,7 +63,6 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection."""
-        self.bell.close()
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
@@ -73,20 +74,26 @@ class Database:
         :raises DatabaseUnavailable: there is no connection to be had
         """
         with self._writer:
-            return self._repeat(work, writes=True)
+            answer, store = self._repeat(work, writes=True)
+        if store.has_news:
+            self.bell.ring()
+        return answer
 
     def snapshot(self, work: Callable[[Store], T]) -> T:
         """Run `work`, which only reads.  Raises as `transaction` does."""
         with self._reader:
-            return self._repeat(work, writes=False)
+            return self._repeat(work, writes=False)[0]
 
-    def _repeat(self, work: Callable[[Store], T], writes: bool) -> T:
+    def _repeat(self, work: Callable[[Store], T], writes: bool) -> tuple[T, Store]:
         deadline = time.monotonic() + self.settings.busy_timeout_seconds
         failures = broken = 0
         while True:
             try:
                 with self._begin(writes) as connection:
-                    return work(Store(connection, self.kept))
+                    store = Store(connection, self.kept)
+                    answer = work(store)
+                    store.commit()
+                return answer, store
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
             except (Superseded, NotLocked) as error:
@@ -115,7 +122,17 @@ class Database:
                 yield connection
 
     def ring(self) -> None:
-        """Wake whoever waits for what was committed."""
+        """Wake whoever waits, in all processes; it never fails.
+
+        A transaction with `Store.has_news` does it by itself.
+        """
+
+        def work(store: Store) -> None:
+            store.has_news = True
+
+        if self.dialect == "postgresql":
+            with suppress(errors.LazyEngineError):
+                self.transaction(work)
         self.bell.ring()
 
     # -- schema -------------------------------------------------------------------------------------------------------
@@ -167,7 +184,10 @@ class CallersTransaction:
             if not self._is_ready:
                 _check_revision(migrations.current(self.connection))
                 self._is_ready = True
-            return work(Store(self.connection))
+            store = Store(self.connection)
+            answer = work(store)
+            store.flush()
+            return answer
         except (Superseded, NotLocked) as error:
             raise errors.DatabaseBusy from error
         except exc.DBAPIError as error:
@@ -178,9 +198,6 @@ class CallersTransaction:
             raise
 
     snapshot = transaction
-
-    def ring(self) -> None:
-        """Nothing was committed yet."""
 
     def dispose(self) -> None:
         """The connection is the caller's."""
@@ -228,6 +245,8 @@ def _create(url: Any, settings: Settings) -> Engine:
             "charset": "utf8mb4",
         }
     engine = create_engine(url, **options)
+    if engine.dialect.driver == "psycopg":
+        use_libpq(engine)
     if backend == "mysql":
         event.listen(engine, "checkin", unlock_names)
     if backend == "sqlite":

@@ -8,12 +8,14 @@ Seen on PostgreSQL, in one run: 250 microseconds of CPU a statement through `Con
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Executable, Select, bindparam
+from sqlalchemy import Connection, Dialect, Engine, Executable, Select, bindparam, event
 from sqlalchemy.exc import DBAPIError
+
+SESSION = "lazyengine_session"
+"""In the `info` of a connection of SQLAlchemy."""
 
 Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
@@ -51,6 +53,14 @@ class Direct:
     def run(self, connection: Connection, values: Values, *rows: Values) -> int:
         """Execute a statement that writes; return how many rows it hit.  Takes and raises what `rows` does."""
         hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False)
+        return hit
+
+    def run_last(self, connection: Connection, values: Values, *rows: Values, then: str | None = None) -> int:
+        """Execute a statement that writes and commit, over psycopg.  Takes, returns and raises what `run` does.
+
+        :param then: a SELECT to be executed after that; that it fails is no error
+        """
+        hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False, commits=True, then=then)
         return hit
 
     def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
@@ -142,15 +152,21 @@ class _Compiled:
         base, _, number = name.partition("__")
         return int(number or 0), base
 
-    def execute(self, connection: Connection, rows: Sequence[Values], fetches: bool) -> Any:
-        with self._cursor(connection, self._given((*rows, self._constants)), many=False) as cursor:
+    def execute(
+        self, connection: Connection, rows: Sequence[Values], fetches: bool, commits: bool = False,
+        then: str | None = None,
+    ) -> Any:  # fmt: skip
+        given = self._given((*rows, self._constants))
+        cursor = self._executed(connection, given, many=False, **({"commits": True, "then": then} if commits else {}))
+        try:
             return self._fetched(cursor, connection.dialect) if fetches else cursor.rowcount
+        finally:
+            cursor.close()
 
     def execute_many(self, connection: Connection, rows: Iterable[Values]) -> None:
         given = [self._given(({}, row, self._constants)) for row in rows]
         if given:
-            with self._cursor(connection, given, many=True):
-                pass
+            self._executed(connection, given, many=True).close()
 
     def _given(self, rows: Sequence[Values]) -> Any:
         given = [
@@ -159,26 +175,28 @@ class _Compiled:
         ]
         return tuple(given) if self._is_positional else dict(zip(self._names, given, strict=True))
 
-    @contextmanager
-    def _cursor(self, connection: Connection, given: Any, many: bool) -> Iterator[Any]:
-        """Return the cursor of the statement once it was executed."""
+    def _executed(self, connection: Connection, given: Any, many: bool, **how: Any) -> Any:
+        """Return the cursor of the statement once it was executed.
+
+        :param how: more arguments of `PreparedCursor.execute`
+        """
         if not connection.in_transaction():
             connection.begin()  # as `Connection.execute` does
-        driver: Any = connection.connection.driver_connection
-        cursor = _prepared(connection, driver) if self._is_psycopg else driver.cursor()
+        cursor = _session(connection).cursor() if self._is_psycopg else connection.connection.cursor()
         try:
             heard = connection.dispatch.before_cursor_execute, connection.dispatch.after_cursor_execute
             text, context = self._text, _context(connection, cursor, self._text, many) if any(heard) else None
             for listen in heard[0]:
                 text, given = listen(connection, cursor, text, given, context, many)
-            (cursor.executemany if many else cursor.execute)(text, given)
+            (cursor.executemany if many else cursor.execute)(text, given, **how)
             for listen in heard[1]:
                 listen(connection, cursor, text, given, context, many)
-            yield cursor
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _translated(error, connection, cursor, self._text, given) from error
-        finally:
+        except BaseException as error:
             cursor.close()
+            if isinstance(error, connection.dialect.loaded_dbapi.Error):
+                raise _translated(error, connection, cursor, self._text, given) from error
+            raise
+        return cursor
 
     def _fetched(self, cursor: Any, dialect: Dialect) -> list[Any]:
         if self._loads is None:  # the types ask for the driver's own, which stand beside the first result
@@ -204,14 +222,49 @@ def _context(connection: Connection, cursor: Any, text: str, many: bool) -> Simp
     )  # fmt: skip
 
 
-def _prepared(connection: Connection, driver: Any) -> Any:
-    from lazyengine.db.prepared import PreparedCursor, Session
+def commit(connection: Connection, then: str) -> None:
+    """Commit, over psycopg.
 
-    kept = connection.info
-    session = kept.get("lazyengine_session")
+    :param then: a SELECT to be executed after that; that it fails is no error
+    :raises sqlalchemy.exc.DBAPIError: as `Connection.commit` does
+    """
+    session = _session(connection)
+    try:
+        session.end(then)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(error, connection, None, "COMMIT", ()) from error
+
+
+def use_libpq(engine: Engine) -> None:
+    """Let the connections of an engine for psycopg keep prepared statements."""
+
+    def connect(driver: Any, record: Any) -> None:
+        from lazyengine.db.prepared import Session
+
+        record.info[SESSION] = Session(driver, prepares=True)
+
+    def roll_back(connection: Connection) -> None:
+        if not connection.invalidated:
+            connection.info[SESSION].rollback()
+
+    def reset(driver: Any, record: Any, state: Any) -> None:
+        if not state.terminate_only:
+            record.info[SESSION].rollback()
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "rollback", roll_back)
+    event.listen(engine, "reset", reset)
+
+
+def _session(connection: Connection) -> Any:
+    """Return what is kept of a connection of psycopg."""
+    session = connection.info.get(SESSION)
     if session is None:
-        session = kept["lazyengine_session"] = Session(driver)
-    return PreparedCursor(session)
+        from lazyengine.db.prepared import Session
+
+        driver: Any = connection.connection.driver_connection
+        session = connection.info[SESSION] = Session(driver, prepares=False)
+    return session
 
 
 def _convert(type_: Any, dialect: Dialect, kind: str, *args: Any) -> Convert | None:

@@ -24,10 +24,15 @@ class Graphs:
     """
 
     def __init__(self, connection: Connection, kept: Kept | None = None) -> None:
-        self.connection = connection
+        self._connection = connection
         self.dialect = connection.dialect.name
         self._kept = kept
         self._added: set[int] = set()
+
+    @property
+    def connection(self) -> Connection:
+        """To execute statements on."""
+        return self._connection
 
     def find_graph(self, digest: str) -> tuple[int, Graph] | None:
         """Return the id and the head of the graph with this digest."""

@@ -4,10 +4,11 @@ from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from lazyengine.core.graph import Key, Node
 from lazyengine.core.state import (
@@ -22,7 +23,7 @@ from lazyengine.core.state import (
     Outcome,
 )
 from lazyengine.db import tables as t
-from lazyengine.db.direct import Direct, DirectList, batches
+from lazyengine.db.direct import Direct, DirectList, batches, commit
 from lazyengine.db.graphs import Graphs
 from lazyengine.db.kept import Kept
 from lazyengine.db.rows import (
@@ -44,6 +45,7 @@ from lazyengine.db.statements import (
     MARKS,
     NOTIFY,
     REGION,
+    RING,
     RUNS_OF,
     SAVE_END,
     SAVE_HEADER,
@@ -66,6 +68,8 @@ _MarkRow: Any = namedtuple("MarkRow", [column.name for column in SMALL_MARK])  #
 _lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
 _marks = DirectList(MARKS, _mark.node_id)
 _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
+
+NOT_NULL_VIOLATION = "23502"
 
 MOST_AT_ONCE, MOST_BESIDE = 32, 8
 """Rows of a kind that one statement writes; and beside others, where each number of them is a statement of its own."""
@@ -108,11 +112,17 @@ class Outline:
 
 
 class Store(Graphs):
-    """The statements of one transaction."""
+    """The statements of one transaction.
+
+    :ivar has_news: somebody may wait for what it does: tasks were handed out, or an execution has come to its end
+    """
+
+    has_news = False
 
     def __init__(self, connection: Connection, kept: Kept | None = None) -> None:
         super().__init__(connection, kept)
         self._first_runs: dict[tuple[str, int], Any] = {}
+        self._unsaved: tuple[Direct, Sequence[dict[str, Any]]] | None = None
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
@@ -179,8 +189,9 @@ class Store(Graphs):
         if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
             return None
         if rows[0].generation == rows[0].seen_generation:
-            marks = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
-            self._first_runs |= {(known.id, id): None for id in ids} | {(known.id, row.node_id): row for row in marks}
+            marks: list[Any] = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
+            found = {row.node_id: row for row in marks}
+            self._first_runs |= {(known.id, id): found.get(id) for id in ids}
         return header_of(rows[0])
 
     def _beside(self, graph_id: int, task: str) -> list[int]:
@@ -358,17 +369,53 @@ class Store(Graphs):
         def note_of(event: Event) -> dict[str, Any]:
             return event_row(execution_id, event)
 
-        if self.dialect == "postgresql":
+        if self._connection.dialect.driver == "psycopg":
             runs, events = self._rest(_save_marks, runs, row_of), self._rest(_append_history, events, note_of)
             statement = _save_decision(len(runs), len(events), bool(ended))
-            hit = statement.run(self.connection, header, *map(row_of, runs), *map(note_of, events))
+            self._unsaved = statement, (header, *map(row_of, runs), *map(note_of, events))
         else:
             _save_marks(1).run_many(self.connection, map(row_of, runs))
             _append_history(1).run_many(self.connection, map(note_of, events))
-            hit = (_save_end if ended else _save_header).run(self.connection, header)
-        if not hit:
-            raise Superseded(execution_id)
+            self._check((_save_end if ended else _save_header).run(self.connection, header))
         self._first_runs.clear()
+
+    def _check(self, hit: int) -> None:
+        if not hit:
+            raise Superseded
+
+    @property
+    def connection(self) -> Connection:
+        """What else is executed comes after what was saved."""
+        self.flush()
+        return self._connection
+
+    def flush(self) -> None:
+        """Execute what was saved last.  Raises what `save_decision` does."""
+        if self._unsaved:
+            self._save(self._unsaved[0].run)
+
+    def commit(self) -> None:
+        """Commit, in one message with what was saved last; but over psycopg, leave it to SQLAlchemy.
+
+        Raises what `save_decision` does.
+        """
+        if self._connection.dialect.driver != "psycopg":
+            return
+        then = RING if self.has_news else None
+        if self._unsaved:
+            self._save(partial(self._unsaved[0].run_last, then=then))
+        elif then:
+            commit(self._connection, then)
+
+    def _save(self, run: Callable[..., int]) -> None:
+        assert self._unsaved is not None
+        (_, rows), self._unsaved = self._unsaved, None
+        try:
+            self._check(run(self._connection, *rows))
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) == NOT_NULL_VIOLATION:
+                raise Superseded from error
+            raise
 
     def _rest(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> Sequence[T]:
         """Write all rows but the last `MOST_BESIDE` at most, and return those."""

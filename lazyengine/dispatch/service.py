@@ -115,7 +115,7 @@ class Dispatcher:
         self.stopped.set()
         for call in (*self.calls, self.quiet):
             call.end()
-        self.engine.database.bell.ring()
+        self.engine.database.ring()
 
 
 class DispatchService(cotyledon.Service):
