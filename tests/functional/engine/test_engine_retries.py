@@ -68,6 +68,10 @@ def test_who_waits_for_the_lock_sees_what_was_done_meanwhile(
 ) -> None:
     """A completion reads its task in the statement that locks the execution: as it was before it had to wait."""
     id = started(engine, PAIR)
+    with database.engine.connect(), database.engine.connect():
+        pass  # as a new one lets all be forgotten that was kept
+    engine.get_task(OWNER, id, "a")
+    database.transaction(lambda store: store.lock_execution(OWNER, id))
     answers: list[Any] = []
     second = Thread(target=lambda: answers.append(done(engine, id, "a")))
 
