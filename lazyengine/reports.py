@@ -104,7 +104,8 @@ def _standing(mark: Mark, whole: Mark) -> Mark:
 def _same(mark: Mark, row: Any, outcome: Outcome) -> bool:
     if mark.outcome is not None:  # ended earlier in this transaction
         return outcome_digest(mark.reported or mark.outcome) == outcome_digest(outcome)
-    return row is not None and row.outcome_digest == outcome_digest(outcome)
+    known = None if row is None else row.outcome_digest
+    return known is not None and known == outcome_digest(outcome)
 
 
 def _expires(whole: Mark, now: datetime) -> bool:

@@ -170,7 +170,7 @@ class _Compiled:
 
     def _given(self, rows: Sequence[Values]) -> Any:
         given = [
-            rows[number][name] if convert is None else convert(rows[number][name])
+            value if (value := rows[number][name]) is None or convert is None else convert(value)
             for number, name, convert in self._binds
         ]
         return tuple(given) if self._is_positional else dict(zip(self._names, given, strict=True))

@@ -7,8 +7,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import event
 
+from lazyengine.db import prepared
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.settings import Settings
@@ -34,20 +37,39 @@ class Fuse:
         event.listen(engine, "before_cursor_execute", lambda *of: self.pass_by(f"before {of[2]}"))
         if FULL:
             event.listen(engine, "after_cursor_execute", lambda *of: self.pass_by(f"after {of[2]}"))
-        commit = engine.dialect.do_commit
-
-        def do_commit(connection: Any) -> None:
-            self.pass_by("before COMMIT")
-            commit(connection)
-            self.pass_by("after COMMIT")
-
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+        around_commits(engine, lambda: self.pass_by("before COMMIT"), lambda: self.pass_by("after COMMIT"))
 
     def pass_by(self, point: str) -> None:
         self.left -= self.only in point
         if self.left == 0 and self.only in point:
             os.write(self.report, " ".join(point.split())[:100].encode())
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around_commits(
+    engine: SqlEngine, before: Callable[[], None], after: Callable[[], None], setattr: Callable[..., None] = setattr
+) -> None:
+    """Call something before and after each COMMIT of an engine; one may travel in one message with other statements."""
+    commit, run = engine.dialect.do_commit, prepared.Session._run
+
+    def do_commit(connection: Any) -> None:
+        if engine.dialect.driver == "psycopg" and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            return commit(connection)
+        before()
+        commit(connection)
+        after()
+
+    def run_and_commit(self: prepared.Session, *steps: prepared.Step, **more: Any) -> Any:
+        if prepared.COMMIT not in steps:
+            return run(self, *steps, **more)
+        before()
+        results = run(self, *steps, **more)
+        after()
+        return results
+
+    setattr(engine.dialect, "do_commit", do_commit)
+    if engine.dialect.driver == "psycopg":
+        setattr(prepared.Session, "_run", run_and_commit)
 
 
 def crash(

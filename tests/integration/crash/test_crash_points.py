@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from crashing import MOST_POINTS, Maker, crash
+from crashing import MOST_POINTS, Maker, around_commits, crash
 from driving import OWNER, failure, new_id, start, state_of, success
 from sqlalchemy import func, select
 
@@ -237,16 +237,11 @@ def test_killed_between_the_transactions_of_a_chain(database: Database, settings
     engine = Engine(database, settings)
     stages: list[State] = [[[]] * len(TABLES)]
     id = new_id()
-    commit = database.engine.dialect.do_commit
-
-    def do_commit(connection: Any) -> None:
-        commit(connection)
-        stages.append(state(other, id))
-
     other = Database(settings)
-    database.engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
-    begin(engine, id, CHAIN)
-    database.engine.dialect.do_commit = commit  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        noted = lambda: stages.append(state(other, id))  # noqa: E731
+        around_commits(database.engine, lambda: None, noted, patch.setattr)
+        begin(engine, id, CHAIN)
     stages = [stage for at, stage in enumerate(stages) if stage not in stages[:at]]
     other.dispose()
     assert len(stages) == 1 + 3
