@@ -54,10 +54,11 @@ def around_commits(
 
     def do_commit(connection: Any) -> None:
         if engine.dialect.driver == "psycopg" and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            return commit(connection)
-        before()
-        commit(connection)
-        after()
+            commit(connection)
+        else:
+            before()
+            commit(connection)
+            after()
 
     def run_and_commit(self: prepared.Session, *steps: prepared.Step, **more: Any) -> Any:
         if prepared.COMMIT not in steps:
