@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, Executable, Select, bindparam, event
+from sqlalchemy import ARRAY, Connection, Dialect, Engine, Executable, Select, bindparam, event, func
 from sqlalchemy.exc import DBAPIError
 
 SESSION = "lazyengine_session"
@@ -88,11 +88,13 @@ MOST_WANTED = 64
 class DirectList:
     """A SELECT of the rows whose `column` is one of a list of values.
 
-    It is compiled for lists of 1, 2, 4, ... values, and the last of a list is repeated; a long list goes SQLAlchemy's
-    own way.
+    PostgreSQL takes the list as one value.  Elsewhere it is compiled for lists of 1, 2, 4, ... values, and the last of
+    a list is repeated; a long list goes SQLAlchemy's own way.
     """
 
     def __init__(self, statement: Select[Any], column: Any) -> None:
+        wanted = bindparam("wanted", type_=ARRAY(column.type))
+        self._whole = Direct(statement.where(column == func.any(wanted)))
         self._long = statement.where(column.in_(bindparam("wanted", expanding=True)))
         sizes = [1 << power for power in range(MOST_WANTED.bit_length())]
         self._short = {
@@ -110,6 +112,8 @@ class DirectList:
             yield from self._rows(connection, values, batch)
 
     def _rows(self, connection: Connection, values: Values, wanted: Sequence[Any]) -> Sequence[Any]:
+        if connection.dialect.driver == "psycopg":
+            return self._whole.rows(connection, {**values, "wanted": wanted})
         if len(wanted) > MOST_WANTED:
             return connection.execute(self._long, {**values, "wanted": wanted}).all()
         size = 1 << (len(wanted) - 1).bit_length()
