@@ -68,9 +68,7 @@ class Reverting(Telling):
         super().__init__(slice, now, host, budget)
         self.sent: set[Token] = set()
 
-    def arrive(self, token: Token) -> None:
-        node = self.nodes[token.to]
-        mark = self.mark((node.id, 1))
+    def run_errand(self, node: Node, mark: Mark, token: Token) -> None:
         if token.errand is Errand.IGNORE:
             self.ignore_behind(node, mark, token)
         elif token.errand is Errand.RENEW:
@@ -86,7 +84,7 @@ class Reverting(Telling):
         elif token.errand is Errand.RETRY:
             self.retry(node, mark)
         else:
-            super().arrive(token)
+            super().run_errand(node, mark, token)
 
     # -- deciders -----------------------------------------------------------------------------------------------------
 
@@ -94,7 +92,7 @@ class Reverting(Telling):
         mark = self.mark((node.id, iteration))
         if self.broken:
             return
-        if mark.state is TaskState.PENDING and not self.agree(node, mark):
+        if node.deciders and mark.state is TaskState.PENDING and not self.agree(node, mark):
             return
         if mark.state is TaskState.IGNORE:
             self.later(mark, Intent.TELL)

@@ -294,14 +294,14 @@ class Running(Books):
             self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
 
     def end(self, node: Node, was: Mark, event: TaskEvent, outcome: Outcome) -> None:
-        mark = self.save(self.ended(was, event, outcome))
+        mark = self.ended(was, event, outcome)
         try:
             self.host.end(node, mark)
             if mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", node.policy.fail_on):
                 failure = Failure("fail-on", "Failed by 'fail-on' policy")
                 outcome = Outcome(TaskState.FAILURE, outcome.result, failure)
                 reported = was.reported or mark.outcome
-                mark = self.save(replace(self.ended(was, TaskEvent.FAIL, outcome), reported=reported))
+                mark = replace(self.ended(was, TaskEvent.FAIL, outcome), reported=reported)
             retry = node.policy.retry
             if retry and event is not TaskEvent.SKIP and self.wants_retry(node, mark, retry):
                 self.try_again(node, was, mark, retry)

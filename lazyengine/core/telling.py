@@ -3,13 +3,12 @@
 `resolve` has the theory; these are its steps.
 """
 
-from collections import Counter
 from collections.abc import Container, Mapping
 from typing import Any
 
 from lazyengine.core import state as st
 from lazyengine.core.decision import Errand, Token
-from lazyengine.core.graph import Command, Key, Node, On
+from lazyengine.core.graph import Command, Edge, Key, Node, On
 from lazyengine.core.host import Refused
 from lazyengine.core.running import MOST_RETRIES, Running
 from lazyengine.core.state import (
@@ -27,6 +26,9 @@ STOPS: dict[Command, ExecutionEvent] = {
     Command.FAIL: ExecutionEvent.FAIL,
     Command.SUCCEED: ExecutionEvent.SUCCEED,
 }
+
+BREAKS = frozenset({*STOPS, Command.PAUSE})
+"""Commands that what stands behind them waits for, or comes to nothing at."""
 
 FIRES_ON: dict[TaskState, frozenset[On]] = {
     TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
@@ -50,17 +52,22 @@ class Telling(Running):
     def arrive(self, token: Token) -> None:
         node = self.nodes[token.to]
         tally = self.mark((node.id, 1))
-        if token.errand is Errand.REST:
-            self.rest(node)
-        elif token.errand is Errand.WITHDRAW:
-            self.withdraw(node, tally)
-        elif node.join is not None:
+        if token.errand is not Errand.VERDICT:
+            self.run_errand(node, tally, token)
+            return
+        if node.join is not None:
             self.arrive_at_join(node, node.join, tally, token)
         else:
             self.arrive_at_each(node, tally, token)
-        if node.loop is not None and token.loop != node.loop and token.errand is Errand.VERDICT and token.settled:
+        if node.loop is not None and token.loop != node.loop and token.settled:
             self.count_loop(node.loop, dead=1)
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
+
+    def run_errand(self, node: Node, mark: Mark, token: Token) -> None:
+        if token.errand is Errand.REST:
+            self.rest(node)
+        else:
+            self.withdraw(node, mark)
 
     def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
         if token.again and tally.runs and not node.counts and node.loop is None:
@@ -194,36 +201,37 @@ class Telling(Running):
 
     def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
         key = mark.key
-        counts: Counter[int] = Counter()
         try:
             firing = self.firing(node, mark)
-            messages = {i: self.host.message(node, key, text) for i in firing if (text := node.edges[i].message)}
+            messages = {i: self.host.message(node, key, text) for i, edge in firing.items() if (text := edge.message)}
         except Refused as refused:
             self.fail_both(node, self.mark(key), str(refused))
             return
         if not passing_pauses:
             self.note_last(mark, firing)
-        stops = [index for index in firing if node.edges[index].to in STOPS]
-        pauses = [index for index in firing if node.edges[index].to is Command.PAUSE and not passing_pauses]
-        if not stops or (pauses and pauses[0] < stops[0]):
-            self.count_unhandled(node, mark, firing)
-        for index in firing:
-            edge = node.edges[index]
+        counts: dict[int, int] = {}
+        ends = BREAKS - {Command.PAUSE} if passing_pauses else BREAKS
+        command = None
+        for index, edge in firing.items():
             if isinstance(edge.to, int):
-                counts[edge.to] += 1
-            elif edge.to is Command.PAUSE and not passing_pauses:
-                self.send(node, key, counts, settled=False)
-                self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, mark.place)
-                self.change(ExecutionEvent.SUSPEND, messages.get(index) or f"Paused by task '{node.name}'")
-                return
-            elif edge.to in STOPS:
-                self.change(STOPS[edge.to], messages.get(index) or f"Ended by '{edge.to}' of task '{node.name}'")
-                heard = Counter({target: live for target, live in counts.items() if target not in node.joins})
-                self.send(node, key, heard, settled=False)  # a join does not listen any more
-                return
-        self.conclude(node, key, counts)
+                counts[edge.to] = counts.get(edge.to, 0) + 1
+            elif edge.to in ends:
+                command = edge.to
+                break
+        if command not in STOPS:
+            self.count_unhandled(node, mark, firing)
+        if command is None:
+            self.conclude(node, key, counts)
+        elif command is Command.PAUSE:
+            self.send(node, key, counts, settled=False)
+            self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, mark.place)
+            self.change(ExecutionEvent.SUSPEND, messages.get(index) or f"Paused by task '{node.name}'")
+        else:
+            self.change(STOPS[command], messages.get(index) or f"Ended by '{command}' of task '{node.name}'")
+            heard = {target: live for target, live in counts.items() if target not in node.joins}
+            self.send(node, key, heard, settled=False)  # a join does not listen any more
 
-    def firing(self, node: Node, mark: Mark) -> list[int]:
+    def firing(self, node: Node, mark: Mark) -> dict[int, Edge]:
         """Return which edges fire (Mistral: `workflow/direct_workflow.py`, _find_next_tasks).
 
         :raises Refused: a guard cannot be evaluated
@@ -233,22 +241,22 @@ class Telling(Running):
             return self.firing_on(node, mark, frozenset({On.SUCCESS}))
         return found
 
-    def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> list[int]:
+    def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> dict[int, Edge]:
         edges = enumerate(node.edges[mark.told :], mark.told)
-        return [
-            index
+        return {
+            index: edge
             for index, edge in edges
             if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
-        ]
+        }
 
-    def note_last(self, mark: Mark, firing: list[int] | None = None) -> None:
+    def note_last(self, mark: Mark, firing: Mapping[int, Edge] | None = None) -> None:
         """Note a run that leads to no other task."""
         node = self.nodes[mark.node]
         try:
             firing = self.firing(node, mark) if firing is None else firing
         except Refused:
             return  # it fails when it is told
-        if not mark.told and not any(isinstance(node.edges[index].to, int) for index in firing):
+        if not mark.told and not any(isinstance(edge.to, int) for edge in firing.values()):
             self.closing(node, mark.key)
 
     def closing(self, node: Node, key: Key) -> None:
@@ -256,39 +264,39 @@ class Telling(Running):
             self.save(replace(self.mark(key), last=True))
             self.host.last(node, key)
 
-    def count_unhandled(self, node: Node, mark: Mark, firing: list[int]) -> None:
-        if mark.state is TaskState.FAILURE and not mark.told and not any(node.edges[i].on is On.ERROR for i in firing):
+    def count_unhandled(self, node: Node, mark: Mark, firing: Mapping[int, Edge]) -> None:
+        ons = {edge.on for edge in firing.values()} if mark.state is TaskState.FAILURE else set()
+        if mark.state is TaskState.FAILURE and not mark.told and On.ERROR not in ons:
             self.unhandled += 1
             self.save(replace(self.mark(mark.key), unhandled=True))
             reason = f": {mark.info}" if mark.info else ""
             self.cause = self.cause or f"Task '{node.name}' failed{reason}"[: st.INFO_LENGTH]
 
-    def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
+    def conclude(self, node: Node, key: Key, counts: Mapping[int, int]) -> None:
         """Tell what the whole list of edges came to."""
-        run = self.save(replace(self.mark(key), told=st.ALL))
-        tally = self.mark((node.id, 1))
-        if node.loop is not None:
-            self.send(node, key, counts, settled=False)
-            self.count_loop(node.loop, live=-1)
-            self.wave.append(Token(node.loop, 0, errand=Errand.REST))
-        elif node.repeats:
-            self.send(node, key, counts, settled=False)
-            tally = self.mark((node.id, 1))
-            self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
-        else:
+        run = self.mark(key)
+        if node.loop is None and not node.repeats:
             self.send(node, key, counts, settled=True)
             self.settle_links(node, counts)
-            failed = run.state is TaskState.FAILURE
-            remembered = {target for target in counts if failed or target in node.heeds}  # for a rerun
-            self.save(replace(run, ended=1, chosen=tuple({*run.chosen, *remembered})))
+            remembered = counts.keys() if run.state is TaskState.FAILURE else counts.keys() & node.heeds  # for a rerun
+            self.save(replace(run, told=st.ALL, ended=1, chosen=tuple({*run.chosen, *remembered})))
+            return
+        self.save(replace(run, told=st.ALL))
+        self.send(node, key, counts, settled=False)
+        if node.loop is not None:
+            self.count_loop(node.loop, live=-1)
+            self.wave.append(Token(node.loop, 0, errand=Errand.REST))
+        else:
+            tally = self.mark((node.id, 1))
+            self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
 
-    def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
+    def send(self, node: Node, key: Key, counts: Mapping[int, int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
         renewed = self.mark(key).attempt > 1
         for target, live in counts.items():
             known = target in tally.chosen
-            if not (target in node.joins and known):
+            if not (known and target in node.joins):
                 self.wave.append(Token(target, live, settled, key, node.loop, again=known or renewed))
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from lazyengine.core import context, decision, graph, state
+from lazyengine.core import context, graph, state
 from lazyengine.core.values import replace
 
 KINDS = [
     kind
-    for module in (context, decision, graph, state)
+    for module in (context, graph, state)
     for _, kind in inspect.getmembers(module, inspect.isclass)
-    if dataclasses.is_dataclass(kind) and "__slots__" in vars(kind) and kind.__module__ == module.__name__
+    if dataclasses.is_dataclass(kind) and "__slots__" not in vars(kind) and kind.__module__ == module.__name__
 ]
 
 
