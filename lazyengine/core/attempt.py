@@ -61,8 +61,6 @@ def number(host: Host, node: Node, key: Key, what: str, value: Any, whole: bool 
 
     :raises Refused: it is none, or it cannot be evaluated
     """
-    if value == 0 and value is not False:
-        return 0  # as most are
     found = host.value(node, key, value) if isinstance(value, str) else value
     if not isinstance(found, int | float) or isinstance(found, bool) or (whole and found != int(found)):
         raise Refused(f"{what} is a number, not {found!r:.100}")

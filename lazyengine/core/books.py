@@ -11,6 +11,7 @@ from lazyengine.core.state import (
     EventKind,
     ExecutionEvent,
     ExecutionState,
+    Header,
     Intent,
     LoopTally,
     Mark,
@@ -30,39 +31,24 @@ class Books:
 
     def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
         header, self.nodes, self.before = slice
-        self.header = header
         self.now, self.host, self.budget, self.steps = now, host or HOST, budget, 0
-        self.state, self.info, self.cause = header.state, header.info, header.cause
-        self.live, self.backlog, self.held = header.live, header.backlog, header.held
-        self.unhandled, self.cancelled, self.ignored = header.unhandled, header.cancelled, header.ignored
-        self.reverted, self.broken = header.reverted, header.broken
-        self.generation, self.event_count = header.generation, header.events
+        (
+            self.state, self.live, self.asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
+            self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
+        ) = header  # fmt: skip
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
         self.events: list[Event] = []
 
     def decide(self) -> Decision:
-        asleep = self.header.asleep
-        for key, mark in self.marks.items():
-            was = self.before.get(key)
-            asleep += mark.sleeps - (was is not None and was.sleeps)
-        header = replace(
-            self.header,
-            state=self.state,
-            live=self.live,
-            asleep=asleep,
-            backlog=self.backlog,
-            held=self.held,
-            unhandled=self.unhandled,
-            cancelled=self.cancelled,
-            ignored=self.ignored,
-            reverted=self.reverted,
-            broken=self.broken,
-            info=self.info,
-            cause=self.cause,
-            generation=self.generation,
-            events=self.event_count,
-        )
+        asleep = self.asleep + sum([mark.sleeps for mark in self.marks.values()])
+        if self.asleep:
+            asleep -= sum([was.sleeps for key in self.marks if (was := self.before.get(key))])
+        header = Header(
+            self.state, self.live, asleep, self.backlog, self.held, self.unhandled,
+            self.cancelled, self.ignored, self.reverted, self.broken, self.info, self.cause, self.generation,
+            self.event_count,
+        )  # fmt: skip
         return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
 
     @property

@@ -85,6 +85,9 @@ class Running(Books):
         :raises Refused: a policy cannot be evaluated
         """
         policy, key = node.policy, mark.key
+        if not policy.comes_first:
+            self.attempt(node, mark)
+            return
         pause = truth(self.host, node, key, "pause-before", policy.pause_before)
         wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
         mark = self.with_deadline(node, mark)
@@ -281,7 +284,7 @@ class Running(Books):
                 if received is not outcome:
                     mark, outcome = replace(mark, reported=outcome), received
             wait = 0.0
-            if not mark.retries and mark.ending is None:
+            if node.policy.wait_after_seconds and not mark.retries and mark.ending is None:
                 wait = number(self.host, node, mark.key, "wait-after", node.policy.wait_after_seconds)
         except Refused as refused:
             self.refuse(node, replace(mark, outcome=outcome), str(refused))
@@ -297,7 +300,8 @@ class Running(Books):
         mark = self.ended(was, event, outcome)
         try:
             self.host.end(node, mark)
-            if mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", node.policy.fail_on):
+            fail_on = node.policy.fail_on
+            if fail_on and mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", fail_on):
                 failure = Failure("fail-on", "Failed by 'fail-on' policy")
                 outcome = Outcome(TaskState.FAILURE, outcome.result, failure)
                 reported = was.reported or mark.outcome

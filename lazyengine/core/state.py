@@ -237,8 +237,7 @@ class Outcome:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The row of an execution that every decision reads and writes.
 
     :param live: runs begun and not ended

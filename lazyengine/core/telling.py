@@ -27,9 +27,6 @@ STOPS: dict[Command, ExecutionEvent] = {
     Command.SUCCEED: ExecutionEvent.SUCCEED,
 }
 
-BREAKS = frozenset({*STOPS, Command.PAUSE})
-"""Commands that what stands behind them waits for, or comes to nothing at."""
-
 FIRES_ON: dict[TaskState, frozenset[On]] = {
     TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
     TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
@@ -210,13 +207,12 @@ class Telling(Running):
         if not passing_pauses:
             self.note_last(mark, firing)
         counts: dict[int, int] = {}
-        ends = BREAKS - {Command.PAUSE} if passing_pauses else BREAKS
-        command = None
+        at, command = 0, None
         for index, edge in firing.items():
             if isinstance(edge.to, int):
                 counts[edge.to] = counts.get(edge.to, 0) + 1
-            elif edge.to in ends:
-                command = edge.to
+            elif edge.to in STOPS or (edge.to is Command.PAUSE and not passing_pauses):
+                at, command = index, edge.to  # what stands behind it is told later, or never
                 break
         if command not in STOPS:
             self.count_unhandled(node, mark, firing)
@@ -224,10 +220,10 @@ class Telling(Running):
             self.conclude(node, key, counts)
         elif command is Command.PAUSE:
             self.send(node, key, counts, settled=False)
-            self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, mark.place)
-            self.change(ExecutionEvent.SUSPEND, messages.get(index) or f"Paused by task '{node.name}'")
+            self.hold(replace(self.mark(key), told=at + 1), Intent.TELL, mark.place)
+            self.change(ExecutionEvent.SUSPEND, messages.get(at) or f"Paused by task '{node.name}'")
         else:
-            self.change(STOPS[command], messages.get(index) or f"Ended by '{command}' of task '{node.name}'")
+            self.change(STOPS[command], messages.get(at) or f"Ended by '{command}' of task '{node.name}'")
             heard = {target: live for target, live in counts.items() if target not in node.joins}
             self.send(node, key, heard, settled=False)  # a join does not listen any more
 
