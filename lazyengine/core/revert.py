@@ -195,9 +195,8 @@ class Reverting(Telling):
 
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do what is to be done for a mark; what a failure comes to is worked out at once, whatever the state."""
-        node = self.nodes[mark.node]
-        if mark.state is TaskState.FAILURE and intent is Intent.TELL and node.controllers:
-            self.resolve(node, mark)
+        if mark.state is TaskState.FAILURE and intent is Intent.TELL and self.nodes[mark.node].controllers:
+            self.resolve(self.nodes[mark.node], mark)
         else:
             super().later(mark, intent)
 

@@ -204,8 +204,6 @@ class Telling(Running):
         except Refused as refused:
             self.fail_both(node, self.mark(key), str(refused))
             return
-        if not passing_pauses:
-            self.note_last(mark, firing)
         counts: dict[int, int] = {}
         at, command = 0, None
         for index, edge in firing.items():
@@ -214,7 +212,9 @@ class Telling(Running):
             elif edge.to in STOPS or (edge.to is Command.PAUSE and not passing_pauses):
                 at, command = index, edge.to  # what stands behind it is told later, or never
                 break
-        if command not in STOPS:
+        if not counts and not passing_pauses:
+            self.note_last(mark, firing)
+        if mark.state is TaskState.FAILURE and command not in STOPS:
             self.count_unhandled(node, mark, firing)
         if command is None:
             self.conclude(node, key, counts)
@@ -261,8 +261,7 @@ class Telling(Running):
             self.host.last(node, key)
 
     def count_unhandled(self, node: Node, mark: Mark, firing: Mapping[int, Edge]) -> None:
-        ons = {edge.on for edge in firing.values()} if mark.state is TaskState.FAILURE else set()
-        if mark.state is TaskState.FAILURE and not mark.told and On.ERROR not in ons:
+        if not mark.told and all(edge.on is not On.ERROR for edge in firing.values()):
             self.unhandled += 1
             self.save(replace(self.mark(mark.key), unhandled=True))
             reason = f": {mark.info}" if mark.info else ""
@@ -293,7 +292,7 @@ class Telling(Running):
         for target, live in counts.items():
             known = target in tally.chosen
             if not (known and target in node.joins):
-                self.wave.append(Token(target, live, settled, key, node.loop, again=known or renewed))
+                self.wave.append(Token(target, live, settled, key, node.loop, Errand.VERDICT, known or renewed))
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 
@@ -308,9 +307,9 @@ class Telling(Running):
 
     def unchosen(self, node: Node, counts: Container[int] = ()) -> list[int]:
         """Return the nodes that have to be told that this one did not choose them."""
-        chosen = self.mark((node.id, 1)).chosen
-        told = [to for to in node.heeds if to in chosen and (to in node.joins or to in node.beyond)]
-        return [target for target in node.heeds if target not in counts and target not in told]
+        unchosen = [target for target in node.heeds if target not in counts]
+        chosen = self.mark((node.id, 1)).chosen if unchosen else ()
+        return [to for to in unchosen if to not in chosen or not (to in node.joins or to in node.beyond)]
 
     # -- a run is to be run again -------------------------------------------------------------------------------------
 
