@@ -27,6 +27,7 @@ HOST = Host()
 class Books:
     """
     :param budget: how many ends (of pure actions, of dead nodes) may be told
+    :ivar sent: errands that were sent along all edges of a node
     """
 
     def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
@@ -39,6 +40,7 @@ class Books:
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
         self.events: list[Event] = []
+        self.sent: set[Token] = set()
 
     def decide(self) -> Decision:
         asleep = self.asleep + sum([mark.sleeps for mark in self.marks.values()])

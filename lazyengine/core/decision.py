@@ -5,7 +5,6 @@ Those that are never changed are named tuples, as the events are: a token takes 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple
 
 from lazyengine.core.graph import Depth, Key, Node
@@ -57,11 +56,14 @@ class Slice(NamedTuple):
     marks: Mapping[Key, Mark]
 
 
+NO_MARKS: Mapping[Key, Mark] = {}
+
+
 class Decision(NamedTuple):
     """What one event changes: the new header, the changed marks, the next wave, the history."""
 
     header: Header
-    marks: Mapping[Key, Mark] = MappingProxyType({})
+    marks: Mapping[Key, Mark] = NO_MARKS
     wave: tuple[Token, ...] = ()
     events: tuple[Event, ...] = ()
     steps: int = 0

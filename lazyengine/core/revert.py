@@ -29,14 +29,12 @@ Theory of operation:
 
 from collections import defaultdict
 from collections.abc import Container
-from datetime import datetime
 from itertools import pairwise
 
 from lazyengine.core import state as st
-from lazyengine.core.books import UNBOUNDED
-from lazyengine.core.decision import Errand, Slice, Token
+from lazyengine.core.decision import Errand, Token
 from lazyengine.core.graph import Depth, Key, Kind, Node
-from lazyengine.core.host import Host, Refused
+from lazyengine.core.host import Refused
 from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     EventKind,
@@ -48,7 +46,7 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
-from lazyengine.core.telling import Telling
+from lazyengine.core.telling import TELLS, Telling
 from lazyengine.core.values import replace
 
 WIDEST = tuple(Depth)
@@ -63,10 +61,6 @@ def is_undoable(mark: Mark) -> bool:
 
 class Reverting(Telling):
     """What follows from what a decider, a failure, or the end of a revert says."""
-
-    def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
-        super().__init__(slice, now, host, budget)
-        self.sent: set[Token] = set()
 
     def run_errand(self, node: Node, mark: Mark, token: Token) -> None:
         if token.errand is Errand.IGNORE:
@@ -200,12 +194,6 @@ class Reverting(Telling):
         else:
             super().later(mark, intent)
 
-    def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
-        if mark.hold is not None:
-            self.undo(node, mark.key)
-        else:
-            super().tell(node, mark, passing_pauses)
-
     def resolve(self, node: Node, mark: Mark, asked: int | None = None, answer: Outcome | None = None) -> None:
         """Work out what a failure comes to.
 
@@ -308,7 +296,7 @@ class Reverting(Telling):
     # -- a region is undone -------------------------------------------------------------------------------------------
 
     def act(self, mark: Mark, intent: Intent) -> None:
-        if intent is Intent.REVERT:
+        if intent is Intent.REVERT or (mark.hold is not None and intent in TELLS):
             self.undo(self.nodes[mark.node], mark.key)
         else:
             super().act(mark, intent)

@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from lazyengine.core.values import replace
+from lazyengine.core.values import make
 
 
 class ExecutionState(StrEnum):
@@ -418,12 +418,9 @@ class Mark:
 
     @classmethod
     def untouched(cls, node: int, iteration: int, item: int = WHOLE) -> "Mark":
-        """Return the mark of what nothing has happened to: what `Mark` does too, in 0.5 microseconds and not 3."""
-        return replace(UNTOUCHED, node=node, iteration=iteration, item=item)
+        """Return the mark of what nothing has happened to."""
+        return make(cls, {"node": node, "iteration": iteration, "item": item, "fed": {}})
 
-
-UNTOUCHED = replace(Mark(node=-1))
-"""A copy, as its dictionary is no larger than it has to be: that makes copying it twice as fast."""
 
 TIMED_OUT = Outcome(TaskState.FAILURE, None, Failure("timeout", "Task timed out."))
 """How a run ends that is not finished at its deadline (Mistral: `engine/policies.py`, _fail_task_if_incomplete)."""

@@ -35,6 +35,7 @@ FIRES_ON: dict[TaskState, frozenset[On]] = {
     TaskState.IGNORE: frozenset({On.SUCCESS}),
 }
 
+TELLS = frozenset({Intent.TELL, Intent.TELL_THROUGH})
 BEGINS = frozenset({Intent.RUN, Intent.RETURN})
 """What is done for a mark that has left the backlog."""
 
@@ -74,7 +75,8 @@ class Telling(Running):
             return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
-        self.count_loop(node.loop, live=token.live)
+        if node.loop is not None:
+            self.count_loop(node.loop, live=token.live)
         for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
             self.start(node, iteration, token.source)
         if not token.live:
@@ -181,18 +183,18 @@ class Telling(Running):
 
     def act(self, mark: Mark, intent: Intent) -> None:
         node = self.nodes[mark.node]
-        if intent is Intent.SETTLE:
+        if intent in TELLS:
+            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
+        elif intent is Intent.SETTLE:
             self.settle_links(node)
         elif intent in BEGINS and mark.item != st.WHOLE:
             self.begin_held_item(node, mark, intent)
         elif intent is Intent.RETURN:
             self.live += 1
             self.hand_out(mark)
-        elif intent is Intent.RUN:
+        else:
             self.live += 1
             self.proceed(node, mark)
-        else:
-            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
 
     # -- edges are told -----------------------------------------------------------------------------------------------
 
@@ -238,10 +240,9 @@ class Telling(Running):
         return found
 
     def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> dict[int, Edge]:
-        edges = enumerate(node.edges[mark.told :], mark.told)
         return {
             index: edge
-            for index, edge in edges
+            for index, edge in enumerate(node.edges[mark.told :], mark.told)
             if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
         }
 

@@ -1,22 +1,31 @@
-"""Values with a few fields changed."""
+"""Values with a few fields changed, and values that have few fields: how a decision makes marks out of marks.
 
-from typing import Any, TypeVar
+A value here is a frozen dataclass without slots that does no more than store its fields.  What it does not store is
+read from its class, where dataclasses keep the defaults: most marks differ from them in few fields, and it takes less
+time to copy those than all.
+"""
+
+from typing import TYPE_CHECKING, Any, TypeVar
 
 V = TypeVar("V")
 
 _new, _store = object.__new__, object.__setattr__  # a frozen class has its own, which refuses
 
 
-def replace(value: V, **changes: Any) -> V:
-    """Return a value with other fields: `dataclasses.replace` for frozen dataclasses that only store them, in no slots.
+def make(kind: type[V], fields: dict[str, Any]) -> V:
+    """Return a value with these fields, which have to be those without a default at least.
 
-    To copy the dictionary of a mark takes 0.4 microseconds; `dataclasses.replace` takes 7, and to make a mark 3.
-
-    :raises KeyError: there is no such field
+    For a mark that takes 0.3 microseconds, and 3 to call its class.
     """
-    fields = {**value.__dict__, **changes}
-    if len(fields) != len(value.__dict__):
-        raise KeyError(*changes.keys() - value.__dict__.keys())
-    new: V = _new(type(value))
+    new = _new(kind)
     _store(new, "__dict__", fields)
     return new
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as replace  # so that mypy knows the fields of each value, and their types
+else:
+
+    def replace(value: V, **changes: Any) -> V:
+        """Return a value with other fields: `dataclasses.replace`, for a mark in 0.4 microseconds and not 7."""
+        return make(value.__class__, {**value.__dict__, **changes})

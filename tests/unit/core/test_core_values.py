@@ -31,6 +31,6 @@ def test_each_field_alone_and_all_at_once(kind: Any) -> None:
     assert value == made(kind, 0)
 
 
-def test_an_unknown_field_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        replace(state.Mark(1), colour="red")
+def test_a_mark_that_nothing_has_happened_to_has_the_defaults() -> None:
+    assert state.Mark.untouched(7, 2) == state.Mark(7, 2)
+    assert state.Mark.untouched(7, 2, 3) == state.Mark(7, 2, 3)
