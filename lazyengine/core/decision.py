@@ -39,8 +39,8 @@ class Token(NamedTuple):
     settled: bool = True
     source: Key | None = None
     loop: int | None = None
-    errand: Errand = Errand.VERDICT
     again: bool = False
+    errand: Errand = Errand.VERDICT
     depth: Depth | None = None
     strategy: Strategy | None = None
 

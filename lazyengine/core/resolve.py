@@ -91,18 +91,19 @@ def complete(
     work = Reverting(slice, now, host, budget)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
-    if mark.state not in ATTEMPTED_TASK_STATES:
-        raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
-    if mark.state is TaskState.REVERTING:
+    if mark.state is TaskState.RUNNING:
+        if mark.item == WHOLE:
+            work.finish(node, mark, outcome)
+        else:
+            work.complete_item(node, mark, outcome)
+    elif mark.state is TaskState.REVERTING:
         work.end_revert(node, mark, outcome)
     elif mark.state is TaskState.DECIDING:
         work.decided(node, mark, outcome)
     elif mark.state is TaskState.ASKING:
         work.answered(node, mark, outcome)
-    elif mark.item == WHOLE:
-        work.finish(node, mark, outcome)
     else:
-        work.complete_item(node, mark, outcome)
+        raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
     return work.decide()
 
 
@@ -116,11 +117,12 @@ def arrive(
     Cost: the wave and its out-edges; for OPEN and RETRY what has run in the region.
     """
     work = Reverting(slice, now, host, budget)
-    tokens = sorted(wave, key=_place)
-    if tokens[-1].errand in OF_REGIONS:
-        ready = max(1, sum(token.errand not in OF_REGIONS for token in tokens))
+    tokens = list(wave)
+    if 0 in [token.live for token in tokens]:  # live verdicts are in order, and most waves are nothing else
+        tokens.sort(key=_place)
+        ready = sum([token.errand not in OF_REGIONS for token in tokens]) or 1
         work.wave += tokens[ready:]
-        tokens = tokens[:ready]
+        del tokens[ready:]
     for token in tokens:
         work.arrive(token)
     return work.decide()

@@ -82,8 +82,7 @@ class Reverting(Telling):
 
     # -- deciders -----------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
-        mark = self.mark((node.id, iteration))
+    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
         if self.broken:
             return
         if node.deciders and mark.state is TaskState.PENDING and not self.agree(node, mark):
@@ -91,7 +90,7 @@ class Reverting(Telling):
         if mark.state is TaskState.IGNORE:
             self.later(mark, Intent.TELL)
         else:
-            super().start(node, iteration, source)
+            super().start(node, mark, source)
 
     def agree(self, node: Node, mark: Mark, answer: Outcome | None = None) -> bool:
         """Tell whether all deciders of a node let it run; see to what follows if not."""
@@ -360,8 +359,7 @@ class Reverting(Telling):
             if key != mark.key:
                 self.make_new(self.mark(key))
         mark = self.renew(mark)
-        self.save(replace(mark, hold=None, holds=(), told=0, strategy=None))
-        super().start(controller, 1)
+        super().start(controller, self.save(replace(mark, hold=None, holds=(), told=0, strategy=None)))
 
     def make_new(self, mark: Mark) -> None:
         """Let a node be as if nothing had happened to it, but for the number of its attempts."""

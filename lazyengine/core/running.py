@@ -55,13 +55,12 @@ class Running(Books):
 
     # -- its turn -----------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
-        key = (node.id, iteration)
-        mark = self.mark(key)
+    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
+        key = mark.key
         self.live += 1
         try:
             self.host.enter(node, key, source)
-            self.check_iteration(iteration)
+            self.check_iteration(mark.iteration)
             if self.host.start_after_seconds and not node.indegree:
                 seconds = self.host.start_after_seconds
                 mark = replace(mark, ending=TaskState.PENDING)
@@ -84,10 +83,11 @@ class Running(Books):
         """
         :raises Refused: a policy cannot be evaluated
         """
-        policy, key = node.policy, mark.key
+        policy = node.policy
         if not policy.comes_first:
             self.attempt(node, mark)
             return
+        key = mark.key
         pause = truth(self.host, node, key, "pause-before", policy.pause_before)
         wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
         mark = self.with_deadline(node, mark)

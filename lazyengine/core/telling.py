@@ -70,15 +70,14 @@ class Telling(Running):
     def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
         if token.again and tally.runs and not node.counts and node.loop is None:
             if tally.state in st.FINAL_TASK_STATES:
-                self.renew(self.reopen(node, tally))
-                self.start(node, 1, token.source)
+                self.start(node, self.renew(self.reopen(node, tally)), token.source)
             return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
         if node.loop is not None:
             self.count_loop(node.loop, live=token.live)
         for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
-            self.start(node, iteration, token.source)
+            self.start(node, self.mark((node.id, iteration)), token.source)
         if not token.live:
             self.settle_node(node, self.mark((node.id, 1)))
 
@@ -98,8 +97,7 @@ class Telling(Running):
                 self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
             return
         if tally.live == threshold:
-            self.save(replace(tally, runs=1))
-            self.start(node, 1)
+            self.start(node, self.save(replace(tally, runs=1)))
         elif tally.live and tally.dead > node.indegree - threshold:
             self.block(node, tally)
         elif tally.dead == node.indegree:
@@ -118,7 +116,7 @@ class Telling(Running):
         if waiting.live == threshold:
             self.save(replace(self.mark((node.id, 1)), runs=iteration))
             self.count_loop(node.loop, live=1)
-            self.start(node, iteration)
+            self.start(node, self.mark(key))
 
     def block(self, node: Node, mark: Mark) -> None:
         """Fail a join that too few chose, without a run."""
@@ -289,11 +287,12 @@ class Telling(Running):
     def send(self, node: Node, key: Key, counts: Mapping[int, int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
-        renewed = self.mark(key).attempt > 1
-        for target, live in counts.items():
-            known = target in tally.chosen
-            if not (known and target in node.joins):
-                self.wave.append(Token(target, live, settled, key, node.loop, Errand.VERDICT, known or renewed))
+        known, renewed = tally.chosen, self.mark(key).attempt > 1
+        self.wave += [
+            Token(target, live, settled, key, node.loop, renewed or target in known)
+            for target, live in counts.items()
+            if not (target in known and target in node.joins)
+        ]
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 

@@ -27,5 +27,7 @@ if TYPE_CHECKING:
 else:
 
     def replace(value: V, **changes: Any) -> V:
-        """Return a value with other fields: `dataclasses.replace`, for a mark in 0.4 microseconds and not 7."""
-        return make(value.__class__, {**value.__dict__, **changes})
+        """Return a value with other fields: `dataclasses.replace`, for a mark in 0.3 microseconds and not 7."""
+        new = _new(value.__class__)
+        _store(new, "__dict__", {**value.__dict__, **changes})
+        return new
