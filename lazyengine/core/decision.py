@@ -25,6 +25,9 @@ class Errand(StrEnum):
     RETRY = "retry"  # to a controller: run the region again
 
 
+VERDICT = Errand.VERDICT
+
+
 class Token(NamedTuple):
     """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come.
 
@@ -40,7 +43,7 @@ class Token(NamedTuple):
     source: Key | None = None
     loop: int | None = None
     again: bool = False
-    errand: Errand = Errand.VERDICT
+    errand: Errand = VERDICT
     depth: Depth | None = None
     strategy: Strategy | None = None
 

@@ -91,7 +91,7 @@ def complete(
     work = Reverting(slice, now, host, budget)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
-    if mark.state is TaskState.RUNNING:
+    if mark.state is st.RUNNING:
         if mark.item == WHOLE:
             work.finish(node, mark, outcome)
         else:

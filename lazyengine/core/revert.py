@@ -85,10 +85,10 @@ class Reverting(Telling):
     def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
         if self.broken:
             return
-        if node.deciders and mark.state is TaskState.PENDING and not self.agree(node, mark):
+        if node.deciders and mark.state is st.PENDING and not self.agree(node, mark):
             return
-        if mark.state is TaskState.IGNORE:
-            self.later(mark, Intent.TELL)
+        if mark.state is st.IGNORE:
+            self.later(mark, st.TELL)
         else:
             super().start(node, mark, source)
 
@@ -188,7 +188,7 @@ class Reverting(Telling):
 
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do what is to be done for a mark; what a failure comes to is worked out at once, whatever the state."""
-        if mark.state is TaskState.FAILURE and intent is Intent.TELL and self.nodes[mark.node].controllers:
+        if mark.state is st.FAILURE and intent is st.TELL and self.nodes[mark.node].controllers:
             self.resolve(self.nodes[mark.node], mark)
         else:
             super().later(mark, intent)
@@ -295,7 +295,7 @@ class Reverting(Telling):
     # -- a region is undone -------------------------------------------------------------------------------------------
 
     def act(self, mark: Mark, intent: Intent) -> None:
-        if intent is Intent.REVERT or (mark.hold is not None and intent in TELLS):
+        if intent is st.REVERT or (mark.hold is not None and intent in TELLS):
             self.undo(self.nodes[mark.node], mark.key)
         else:
             super().act(mark, intent)

@@ -317,8 +317,8 @@ class Running(Books):
             mark = replace(mark, outcome=replace(outcome, result=None), reported=mark.reported or outcome)
         self.live -= 1
         number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
-        self.cancelled += mark.state is TaskState.CANCELLED
-        self.later(self.save(replace(mark, finished_event=number)), Intent.TELL)
+        self.cancelled += mark.state is st.CANCELLED
+        self.later(self.save(replace(mark, finished_event=number)), st.TELL)
 
     def wants_retry(self, node: Node, mark: Mark, retry: Retry) -> bool:
         """Mistral: `engine/policies.py`, RetryPolicy.after_task_complete.

@@ -219,6 +219,13 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+PENDING, RUNNING, FAILURE, CANCELLED, SKIPPED, IGNORE = (
+    TaskState.PENDING, TaskState.RUNNING, TaskState.FAILURE, TaskState.CANCELLED, TaskState.SKIPPED, TaskState.IGNORE,
+)  # fmt: skip
+TELL, TELL_THROUGH, RUN, REVERT = Intent.TELL, Intent.TELL_THROUGH, Intent.RUN, Intent.REVERT
+"""What every completion asks for: a name of a module takes 10 ns, a member of an enumeration 60 in Python 3.11."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a task failed; `details` is any JSON."""

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from lazyengine.core import state as st
-from lazyengine.core.decision import Errand, Token
+from lazyengine.core.decision import VERDICT, Errand, Token
 from lazyengine.core.graph import Command, Edge, Key, Node, On
 from lazyengine.core.host import Refused
 from lazyengine.core.running import MOST_RETRIES, Running
@@ -50,7 +50,7 @@ class Telling(Running):
     def arrive(self, token: Token) -> None:
         node = self.nodes[token.to]
         tally = self.mark((node.id, 1))
-        if token.errand is not Errand.VERDICT:
+        if token.errand is not VERDICT:
             self.run_errand(node, tally, token)
             return
         if node.join is not None:
@@ -162,9 +162,9 @@ class Telling(Running):
     # -- what is to be done for a mark --------------------------------------------------------------------------------
 
     def later(self, mark: Mark, intent: Intent) -> None:
-        if intent is Intent.RUN:
-            self.retried += 1
-        if self.is_running() and (intent is not Intent.RUN or self.retried <= MOST_RETRIES) and self.afford():
+        again = intent is st.RUN
+        self.retried += again
+        if self.is_running() and not (again and self.retried > MOST_RETRIES) and self.afford():
             self.act(mark, intent)
         elif not self.is_over:
             if intent is Intent.TELL and not self.is_running():
@@ -182,7 +182,7 @@ class Telling(Running):
     def act(self, mark: Mark, intent: Intent) -> None:
         node = self.nodes[mark.node]
         if intent in TELLS:
-            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
+            self.tell(node, mark, passing_pauses=intent is st.TELL_THROUGH)
         elif intent is Intent.SETTLE:
             self.settle_links(node)
         elif intent in BEGINS and mark.item != st.WHOLE:
@@ -214,7 +214,7 @@ class Telling(Running):
                 break
         if not counts and not passing_pauses:
             self.note_last(mark, firing)
-        if mark.state is TaskState.FAILURE and command not in STOPS:
+        if mark.state is st.FAILURE and command not in STOPS:
             self.count_unhandled(node, mark, firing)
         if command is None:
             self.conclude(node, key, counts)
@@ -233,7 +233,7 @@ class Telling(Running):
         :raises Refused: a guard cannot be evaluated
         """
         found = self.firing_on(node, mark, FIRES_ON[mark.state])
-        if mark.state is TaskState.SKIPPED and not found and not mark.told:
+        if mark.state is st.SKIPPED and not found and not mark.told:
             return self.firing_on(node, mark, frozenset({On.SUCCESS}))
         return found
 
@@ -272,7 +272,7 @@ class Telling(Running):
         if node.loop is None and not node.repeats:
             self.send(node, key, counts, settled=True)
             self.settle_links(node, counts)
-            remembered = counts.keys() if run.state is TaskState.FAILURE else counts.keys() & node.heeds  # for a rerun
+            remembered = counts.keys() if run.state is st.FAILURE else counts.keys() & node.heeds  # for a rerun
             self.save(replace(run, told=st.ALL, ended=1, chosen=tuple({*run.chosen, *remembered})))
             return
         self.save(replace(run, told=st.ALL))
