@@ -43,9 +43,11 @@ class Books:
         self.sent: set[Token] = set()
 
     def decide(self) -> Decision:
-        asleep = self.asleep + sum([mark.sleeps for mark in self.marks.values()])
+        asleep = self.asleep
+        for mark in self.marks.values():
+            asleep += mark.sleeps
         if self.asleep:
-            asleep -= sum([was.sleeps for key in self.marks if (was := self.before.get(key))])
+            asleep -= sum(was.sleeps for key in self.marks if (was := self.before.get(key)))
         header = Header(
             self.state, self.live, asleep, self.backlog, self.held, self.unhandled,
             self.cancelled, self.ignored, self.reverted, self.broken, self.info, self.cause, self.generation,

@@ -251,7 +251,7 @@ def settle(header: Header, now: datetime) -> Decision:
     A cancelled task outranks a failed one (Mistral: `engine/workflows.py`, `check_and_complete`).
     """
     step = _last_step(header)
-    if step is None:  # as after most decisions
+    if step is None:
         return Decision(header)
     books = Books(Slice(header, {}, {}), now)
     books.change(*step)
@@ -259,6 +259,8 @@ def settle(header: Header, now: datetime) -> Decision:
 
 
 def _last_step(header: Header) -> tuple[ExecutionEvent, str | None] | None:
+    if header.live > header.asleep:  # somebody works
+        return None
     if header.broken and not header.live and header.state not in st.FINAL_EXECUTION_STATES:
         return ExecutionEvent.FAIL, header.cause
     if header.live == header.asleep and header.state is ExecutionState.SUSPENDING:

@@ -131,7 +131,7 @@ class Running(Books):
         if held or (node.workflow and not node.items and not self.afford(NESTED_STEPS)):
             self.put_off(mark)
             return
-        state = st.next_task_state(mark.state, TaskEvent.START)
+        state = st.next_task_state(mark.state, st.START)
         begun = mark.started_at or self.now
         new = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=begun, finished_at=None)
         try:
@@ -146,7 +146,7 @@ class Running(Books):
             self.finish(node, new, outcome)
             return
         self.save(new)
-        self.record(EventKind.TASK, new.state, new)
+        self.record(st.TASK, new.state, new)
 
     def spread(self, node: Node, mark: Mark) -> None:
         """Begin the items of an attempt.
@@ -316,7 +316,7 @@ class Running(Books):
         if not node.policy.keep_result:
             mark = replace(mark, outcome=replace(outcome, result=None), reported=mark.reported or outcome)
         self.live -= 1
-        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
+        number = self.record(st.TASK, mark.state, mark, info=mark.info)
         self.cancelled += mark.state is st.CANCELLED
         self.later(self.save(replace(mark, finished_event=number)), st.TELL)
 

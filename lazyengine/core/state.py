@@ -198,6 +198,14 @@ class Intent(StrEnum):
     RETURN = "return"  # hand out an attempt that came back, as its lease ran out
 
 
+class EventKind(StrEnum):
+    """What a history row tells of."""
+
+    EXECUTION = "execution"
+    TASK = "task"
+    LATE_RESULT = "late_result"  # an answer that came too late: it changed nothing and is kept for the record
+
+
 class Strategy(StrEnum):
     """What a controller wants to be done about a failure (TaskFlow: `retry.py`, Decision)."""
 
@@ -219,9 +227,10 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-PENDING, RUNNING, FAILURE, CANCELLED, SKIPPED, IGNORE = (
-    TaskState.PENDING, TaskState.RUNNING, TaskState.FAILURE, TaskState.CANCELLED, TaskState.SKIPPED, TaskState.IGNORE,
+RUNNING, PENDING, FAILURE, CANCELLED, IGNORE = (
+    TaskState.RUNNING, TaskState.PENDING, TaskState.FAILURE, TaskState.CANCELLED, TaskState.IGNORE,
 )  # fmt: skip
+START, TASK = TaskEvent.START, EventKind.TASK
 TELL, TELL_THROUGH, RUN, REVERT = Intent.TELL, Intent.TELL_THROUGH, Intent.RUN, Intent.REVERT
 """What every completion asks for: a name of a module takes 10 ns, a member of an enumeration 60 in Python 3.11."""
 
@@ -431,14 +440,6 @@ class Mark:
 
 TIMED_OUT = Outcome(TaskState.FAILURE, None, Failure("timeout", "Task timed out."))
 """How a run ends that is not finished at its deadline (Mistral: `engine/policies.py`, _fail_task_if_incomplete)."""
-
-
-class EventKind(StrEnum):
-    """What a history row tells of."""
-
-    EXECUTION = "execution"
-    TASK = "task"
-    LATE_RESULT = "late_result"  # an answer that came too late: it changed nothing and is kept for the record
 
 
 class Event(NamedTuple):

@@ -27,13 +27,14 @@ STOPS: dict[Command, ExecutionEvent] = {
     Command.SUCCEED: ExecutionEvent.SUCCEED,
 }
 
-FIRES_ON: dict[TaskState, frozenset[On]] = {
-    TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
-    TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
-    TaskState.CANCELLED: frozenset(),
-    TaskState.SKIPPED: frozenset({On.SKIP}),
-    TaskState.IGNORE: frozenset({On.SUCCESS}),
+FIRES_ON: dict[TaskState, tuple[frozenset[On], ...]] = {
+    TaskState.SUCCESS: (frozenset({On.SUCCESS, On.COMPLETE}),),
+    TaskState.FAILURE: (frozenset({On.ERROR, On.COMPLETE}),),
+    TaskState.CANCELLED: (),
+    TaskState.SKIPPED: (frozenset({On.SKIP}), frozenset({On.SUCCESS})),
+    TaskState.IGNORE: (frozenset({On.SUCCESS}),),
 }
+"""The edges that fire at an end: the first of these of which any does."""
 
 TELLS = frozenset({Intent.TELL, Intent.TELL_THROUGH})
 BEGINS = frozenset({Intent.RUN, Intent.RETURN})
@@ -88,8 +89,8 @@ class Telling(Running):
             return
         if tally.live >= threshold or self.is_over:
             return  # it has had its one run, or will have none: what the other links say changes nothing
-        chosen = token.live > 0
-        tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
+        tally = replace(tally, live=tally.live + 1) if token.live else replace(tally, dead=tally.dead + 1)
+        self.save(tally)
         if token.source:
             self.host.hear(node, (node.id, 1), token.source)
         if tally.runs:  # it has failed without running, but a rerun may take that back
@@ -232,17 +233,16 @@ class Telling(Running):
 
         :raises Refused: a guard cannot be evaluated
         """
-        found = self.firing_on(node, mark, FIRES_ON[mark.state])
-        if mark.state is st.SKIPPED and not found and not mark.told:
-            return self.firing_on(node, mark, frozenset({On.SUCCESS}))
+        found: dict[int, Edge] = {}
+        for ons in FIRES_ON[mark.state]:
+            found = {
+                index: edge
+                for index, edge in enumerate(node.edges[mark.told :], mark.told)
+                if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
+            }
+            if found or mark.told:
+                break
         return found
-
-    def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> dict[int, Edge]:
-        return {
-            index: edge
-            for index, edge in enumerate(node.edges[mark.told :], mark.told)
-            if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
-        }
 
     def note_last(self, mark: Mark, firing: Mapping[int, Edge] | None = None) -> None:
         """Note a run that leads to no other task."""
