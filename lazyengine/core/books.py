@@ -36,7 +36,7 @@ class Books:
         (
             self.state, self.live, self.asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
             self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
-        ) = header  # fmt: skip
+        ) = header  # in the order of its fields, as below  # fmt: skip
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
         self.events: list[Event] = []
@@ -49,9 +49,8 @@ class Books:
         if self.asleep:
             asleep -= sum(was.sleeps for key in self.marks if (was := self.before.get(key)))
         header = Header(
-            self.state, self.live, asleep, self.backlog, self.held, self.unhandled,
-            self.cancelled, self.ignored, self.reverted, self.broken, self.info, self.cause, self.generation,
-            self.event_count,
+            self.state, self.live, asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
+            self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
         )  # fmt: skip
         return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
 
