@@ -271,7 +271,8 @@ class Telling(Running):
         run = self.mark(key)
         if node.loop is None and not node.repeats:
             self.send(node, key, counts, settled=True)
-            self.settle_links(node, counts)
+            if node.heeds:
+                self.settle_links(node, counts)
             remembered = counts.keys() if run.state is st.FAILURE else counts.keys() & node.heeds  # for a rerun
             self.save(replace(run, told=st.ALL, ended=1, chosen=tuple({*run.chosen, *remembered})))
             return
