@@ -89,13 +89,14 @@ class Telling(Running):
             return
         if tally.live >= threshold or self.is_over:
             return  # it has had its one run, or will have none: what the other links say changes nothing
+        key = (node.id, 1)
         tally = replace(tally, live=tally.live + 1) if token.live else replace(tally, dead=tally.dead + 1)
-        self.save(tally)
+        self.marks[key] = tally
         if token.source:
-            self.host.hear(node, (node.id, 1), token.source)
+            self.host.hear(node, key, token.source)
         if tally.runs:  # it has failed without running, but a rerun may take that back
             if token.source:
-                self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
+                self.closing(node, key)  # Mistral: it fails once more, with what it has heard now
             return
         if tally.live == threshold:
             self.start(node, self.save(replace(tally, runs=1)))
