@@ -68,7 +68,7 @@ class Start:
     notify: tuple[Notify, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """What a worker says of a task: how it ended.
 
@@ -103,7 +103,7 @@ class Rerun:
     skip: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heartbeat:
     """What a worker says of a task that it still works on; `progress` is from 0 to 1."""
 
@@ -226,7 +226,7 @@ class Execution:
     output: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """What an execution is from its start to its end.
 
@@ -256,7 +256,7 @@ class Identity:
     notify: tuple[Notify, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task:
     """A run of a task as callers see it; `input` and `result` are None where a list left them out."""
 
@@ -311,7 +311,7 @@ class RunSummary:
     items: Items | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """A task that was handed out: all that whoever runs it has to know.
 
@@ -397,7 +397,7 @@ class Started:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rerunning:
     """The answer to a `Rerun`."""
 
@@ -414,7 +414,7 @@ class ExecutionStatus:
     output: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reported:
     """The answer to a `Report` or a `Heartbeat`."""
 
@@ -536,7 +536,7 @@ class WorkflowsStored:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page(Generic[T]):
     """One page of a list; `more` says that another one follows."""
 

@@ -309,9 +309,9 @@ class Resolution:
 
     def _fail_after_all(self, info: str) -> None:
         """Let the end that this transaction decided on be a failure with this reason, before it is saved."""
-        self.header = replace(self.header, state=ExecutionState.FAILURE, info=info)
+        self.header = self.header._replace(state=ExecutionState.FAILURE, info=info)
         at = max(i for i, event in enumerate(self.events) if event.kind is EventKind.EXECUTION)
-        self.events[at] = replace(self.events[at], state=ExecutionState.FAILURE, info=info)
+        self.events[at] = self.events[at]._replace(state=ExecutionState.FAILURE, info=info)
 
     # -- answer -------------------------------------------------------------------------------------------------------
 

@@ -203,14 +203,14 @@ class Decisions(Host):
                     self.waiting.discard(self.flow.atoms[mark.node])
             else:
                 self.marks[mark.key] = mark
-                self.header = replace(self.header, live=self.header.live + 1)
+                self.header = self.header._replace(live=self.header.live + 1)
 
     def withdraw(self, mark: Mark) -> None:
         """Let a run that was handed out not have begun; it has run before where a process died, or it is retried."""
         has_run = self.stored_states()[mark.node][0] != states.PENDING
         state = TaskState.SUCCESS if has_run else TaskState.PENDING
         self.marks[mark.key] = replace(mark, state=state)
-        self.header = replace(self.header, live=self.header.live - 1)
+        self.header = self.header._replace(live=self.header.live - 1)
 
     # -- decisions are made and kept ----------------------------------------------------------------------------------
 

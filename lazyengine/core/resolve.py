@@ -63,7 +63,7 @@ ORDER = {
     )
 }  # fmt: skip
 OF_REGIONS = frozenset({Errand.OPEN, Errand.RETRY})
-"""Each waits until no other token is on its way, so that what it finds in its region is what there is."""
+"""The last of all: each waits until no other token is on its way, so what it finds in its region is what there is."""
 
 
 def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
@@ -71,7 +71,8 @@ def begin(header: Header, roots: Iterable[int], now: datetime) -> Decision:
     books = Books(Slice(header, {}, {}), now)
     books.generation += 1
     books.record(EventKind.EXECUTION, books.state)
-    return replace(books.decide(), wave=tuple(Token(root, 1) for root in roots))
+    books.wave += [Token(root, 1) for root in roots]
+    return books.decide()
 
 
 def complete(
@@ -90,18 +91,19 @@ def complete(
     work = Reverting(slice, now, host, budget)
     work.generation += 1
     node, mark = slice.nodes[key[0]], slice.marks[key]
-    if mark.state not in ATTEMPTED_TASK_STATES:
-        raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
-    if mark.state is TaskState.REVERTING:
+    if mark.state is st.RUNNING:
+        if mark.item == WHOLE:
+            work.finish(node, mark, outcome)
+        else:
+            work.complete_item(node, mark, outcome)
+    elif mark.state is TaskState.REVERTING:
         work.end_revert(node, mark, outcome)
     elif mark.state is TaskState.DECIDING:
         work.decided(node, mark, outcome)
     elif mark.state is TaskState.ASKING:
         work.answered(node, mark, outcome)
-    elif mark.item == WHOLE:
-        work.finish(node, mark, outcome)
     else:
-        work.complete_item(node, mark, outcome)
+        raise st.IllegalTransition(f"a task that is {mark.state} cannot be completed")
     return work.decide()
 
 
@@ -115,16 +117,19 @@ def arrive(
     Cost: the wave and its out-edges; for OPEN and RETRY what has run in the region.
     """
     work = Reverting(slice, now, host, budget)
-    first, *rest = sorted(wave, key=lambda token: (ORDER[token.errand], not token.live))
-    if first.errand not in OF_REGIONS:
-        work.wave += [token for token in rest if token.errand in OF_REGIONS]
-        rest = [token for token in rest if token.errand not in OF_REGIONS]
-    else:
-        work.wave += rest
-        rest = []
-    for token in (first, *rest):
+    tokens = list(wave)
+    if 0 in [token.live for token in tokens]:  # live verdicts are in order, and most waves are nothing else
+        tokens.sort(key=_place)
+        ready = sum([token.errand not in OF_REGIONS for token in tokens]) or 1
+        work.wave += tokens[ready:]
+        del tokens[ready:]
+    for token in tokens:
         work.arrive(token)
     return work.decide()
+
+
+def _place(token: Token) -> float:
+    return ORDER[token.errand] + (0 if token.live else 0.5)
 
 
 def unfold(
@@ -245,21 +250,30 @@ def settle(header: Header, now: datetime) -> Decision:
 
     A cancelled task outranks a failed one (Mistral: `engine/workflows.py`, `check_and_complete`).
     """
+    step = _last_step(header)
+    if step is None:
+        return Decision(header)
     books = Books(Slice(header, {}, {}), now)
-    if books.broken and not books.live and not books.is_over:
-        books.change(ExecutionEvent.FAIL, books.cause)
-    elif books.live == books.asleep and books.state is ExecutionState.SUSPENDING:
-        books.change(ExecutionEvent.DRAIN, books.info)
-    elif books.live == 0 and books.state is ExecutionState.RUNNING and books.backlog == 0:
-        if books.cancelled:
-            books.change(ExecutionEvent.CANCEL, f"Tasks that were cancelled: {books.cancelled}")
-        elif books.unhandled:
-            books.change(ExecutionEvent.FAIL, books.cause)
-        elif books.reverted:
-            books.change(ExecutionEvent.REVERT, books.cause)
-        else:
-            books.change(ExecutionEvent.SUCCEED, None)
+    books.change(*step)
     return books.decide()
+
+
+def _last_step(header: Header) -> tuple[ExecutionEvent, str | None] | None:
+    if header.live > header.asleep:  # somebody works
+        return None
+    if header.broken and not header.live and header.state not in st.FINAL_EXECUTION_STATES:
+        return ExecutionEvent.FAIL, header.cause
+    if header.live == header.asleep and header.state is ExecutionState.SUSPENDING:
+        return ExecutionEvent.DRAIN, header.info
+    if header.live or header.backlog or header.state is not ExecutionState.RUNNING:
+        return None
+    if header.cancelled:
+        return ExecutionEvent.CANCEL, f"Tasks that were cancelled: {header.cancelled}"
+    if header.unhandled:
+        return ExecutionEvent.FAIL, header.cause
+    if header.reverted:
+        return ExecutionEvent.REVERT, header.cause
+    return ExecutionEvent.SUCCEED, None
 
 
 def steer(header: Header, event: ExecutionEvent, info: str | None, now: datetime) -> Decision:

@@ -29,14 +29,12 @@ Theory of operation:
 
 from collections import defaultdict
 from collections.abc import Container
-from datetime import datetime
 from itertools import pairwise
 
 from lazyengine.core import state as st
-from lazyengine.core.books import UNBOUNDED
-from lazyengine.core.decision import Errand, Slice, Token
+from lazyengine.core.decision import Errand, Token
 from lazyengine.core.graph import Depth, Key, Kind, Node
-from lazyengine.core.host import Host, Refused
+from lazyengine.core.host import Refused
 from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     EventKind,
@@ -48,7 +46,7 @@ from lazyengine.core.state import (
     TaskEvent,
     TaskState,
 )
-from lazyengine.core.telling import Telling
+from lazyengine.core.telling import TELLS, Telling
 from lazyengine.core.values import replace
 
 WIDEST = tuple(Depth)
@@ -64,13 +62,7 @@ def is_undoable(mark: Mark) -> bool:
 class Reverting(Telling):
     """What follows from what a decider, a failure, or the end of a revert says."""
 
-    def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
-        super().__init__(slice, now, host, budget)
-        self.sent: set[Token] = set()
-
-    def arrive(self, token: Token) -> None:
-        node = self.nodes[token.to]
-        mark = self.mark((node.id, 1))
+    def run_errand(self, node: Node, mark: Mark, token: Token) -> None:
         if token.errand is Errand.IGNORE:
             self.ignore_behind(node, mark, token)
         elif token.errand is Errand.RENEW:
@@ -86,20 +78,19 @@ class Reverting(Telling):
         elif token.errand is Errand.RETRY:
             self.retry(node, mark)
         else:
-            super().arrive(token)
+            super().run_errand(node, mark, token)
 
     # -- deciders -----------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
-        mark = self.mark((node.id, iteration))
+    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
         if self.broken:
             return
-        if mark.state is TaskState.PENDING and not self.agree(node, mark):
+        if node.deciders and mark.state is st.PENDING and not self.agree(node, mark):
             return
-        if mark.state is TaskState.IGNORE:
-            self.later(mark, Intent.TELL)
+        if mark.state is st.IGNORE:
+            self.later(mark, st.TELL)
         else:
-            super().start(node, iteration, source)
+            super().start(node, mark, source)
 
     def agree(self, node: Node, mark: Mark, answer: Outcome | None = None) -> bool:
         """Tell whether all deciders of a node let it run; see to what follows if not."""
@@ -197,17 +188,10 @@ class Reverting(Telling):
 
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do what is to be done for a mark; what a failure comes to is worked out at once, whatever the state."""
-        node = self.nodes[mark.node]
-        if mark.state is TaskState.FAILURE and intent is Intent.TELL and node.controllers:
-            self.resolve(node, mark)
+        if mark.state is st.FAILURE and intent is st.TELL and self.nodes[mark.node].controllers:
+            self.resolve(self.nodes[mark.node], mark)
         else:
             super().later(mark, intent)
-
-    def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
-        if mark.hold is not None:
-            self.undo(node, mark.key)
-        else:
-            super().tell(node, mark, passing_pauses)
 
     def resolve(self, node: Node, mark: Mark, asked: int | None = None, answer: Outcome | None = None) -> None:
         """Work out what a failure comes to.
@@ -311,7 +295,7 @@ class Reverting(Telling):
     # -- a region is undone -------------------------------------------------------------------------------------------
 
     def act(self, mark: Mark, intent: Intent) -> None:
-        if intent is Intent.REVERT:
+        if intent is st.REVERT or (mark.hold is not None and intent in TELLS):
             self.undo(self.nodes[mark.node], mark.key)
         else:
             super().act(mark, intent)
@@ -375,8 +359,7 @@ class Reverting(Telling):
             if key != mark.key:
                 self.make_new(self.mark(key))
         mark = self.renew(mark)
-        self.save(replace(mark, hold=None, holds=(), told=0, strategy=None))
-        super().start(controller, 1)
+        super().start(controller, self.save(replace(mark, hold=None, holds=(), told=0, strategy=None)))
 
     def make_new(self, mark: Mark) -> None:
         """Let a node be as if nothing had happened to it, but for the number of its attempts."""

@@ -55,13 +55,12 @@ class Running(Books):
 
     # -- its turn -----------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node, iteration: int, source: Key | None = None) -> None:
-        key = (node.id, iteration)
-        mark = self.mark(key)
+    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
+        key = mark.key
         self.live += 1
         try:
             self.host.enter(node, key, source)
-            self.check_iteration(iteration)
+            self.check_iteration(mark.iteration)
             if self.host.start_after_seconds and not node.indegree:
                 seconds = self.host.start_after_seconds
                 mark = replace(mark, ending=TaskState.PENDING)
@@ -84,7 +83,11 @@ class Running(Books):
         """
         :raises Refused: a policy cannot be evaluated
         """
-        policy, key = node.policy, mark.key
+        policy = node.policy
+        if not policy.comes_first:
+            self.attempt(node, mark)
+            return
+        key = mark.key
         pause = truth(self.host, node, key, "pause-before", policy.pause_before)
         wait = number(self.host, node, key, "wait-before", policy.wait_before_seconds)
         mark = self.with_deadline(node, mark)
@@ -128,7 +131,7 @@ class Running(Books):
         if held or (node.workflow and not node.items and not self.afford(NESTED_STEPS)):
             self.put_off(mark)
             return
-        state = st.next_task_state(mark.state, TaskEvent.START)
+        state = st.next_task_state(mark.state, st.START)
         begun = mark.started_at or self.now
         new = replace(mark, state=state, attempt=mark.attempt + 1, info=None, started_at=begun, finished_at=None)
         try:
@@ -143,7 +146,7 @@ class Running(Books):
             self.finish(node, new, outcome)
             return
         self.save(new)
-        self.record(EventKind.TASK, new.state, new)
+        self.record(st.TASK, new.state, new)
 
     def spread(self, node: Node, mark: Mark) -> None:
         """Begin the items of an attempt.
@@ -281,7 +284,7 @@ class Running(Books):
                 if received is not outcome:
                     mark, outcome = replace(mark, reported=outcome), received
             wait = 0.0
-            if not mark.retries and mark.ending is None:
+            if node.policy.wait_after_seconds and not mark.retries and mark.ending is None:
                 wait = number(self.host, node, mark.key, "wait-after", node.policy.wait_after_seconds)
         except Refused as refused:
             self.refuse(node, replace(mark, outcome=outcome), str(refused))
@@ -294,14 +297,15 @@ class Running(Books):
             self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
 
     def end(self, node: Node, was: Mark, event: TaskEvent, outcome: Outcome) -> None:
-        mark = self.save(self.ended(was, event, outcome))
+        mark = self.ended(was, event, outcome)
         try:
             self.host.end(node, mark)
-            if mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", node.policy.fail_on):
+            fail_on = node.policy.fail_on
+            if fail_on and mark.state is TaskState.SUCCESS and truth(self.host, node, mark.key, "fail-on", fail_on):
                 failure = Failure("fail-on", "Failed by 'fail-on' policy")
                 outcome = Outcome(TaskState.FAILURE, outcome.result, failure)
                 reported = was.reported or mark.outcome
-                mark = self.save(replace(self.ended(was, TaskEvent.FAIL, outcome), reported=reported))
+                mark = replace(self.ended(was, TaskEvent.FAIL, outcome), reported=reported)
             retry = node.policy.retry
             if retry and event is not TaskEvent.SKIP and self.wants_retry(node, mark, retry):
                 self.try_again(node, was, mark, retry)
@@ -312,9 +316,9 @@ class Running(Books):
         if not node.policy.keep_result:
             mark = replace(mark, outcome=replace(outcome, result=None), reported=mark.reported or outcome)
         self.live -= 1
-        number = self.record(EventKind.TASK, mark.state, mark, info=mark.info)
-        self.cancelled += mark.state is TaskState.CANCELLED
-        self.later(self.save(replace(mark, finished_event=number)), Intent.TELL)
+        number = self.record(st.TASK, mark.state, mark, info=mark.info)
+        self.cancelled += mark.state is st.CANCELLED
+        self.later(self.save(replace(mark, finished_event=number)), st.TELL)
 
     def wants_retry(self, node: Node, mark: Mark, retry: Retry) -> bool:
         """Mistral: `engine/policies.py`, RetryPolicy.after_task_complete.

@@ -3,13 +3,12 @@
 `resolve` has the theory; these are its steps.
 """
 
-from collections import Counter
 from collections.abc import Container, Mapping
 from typing import Any
 
 from lazyengine.core import state as st
-from lazyengine.core.decision import Errand, Token
-from lazyengine.core.graph import Command, Key, Node, On
+from lazyengine.core.decision import VERDICT, Errand, Token
+from lazyengine.core.graph import Command, Edge, Key, Node, On
 from lazyengine.core.host import Refused
 from lazyengine.core.running import MOST_RETRIES, Running
 from lazyengine.core.state import (
@@ -28,14 +27,16 @@ STOPS: dict[Command, ExecutionEvent] = {
     Command.SUCCEED: ExecutionEvent.SUCCEED,
 }
 
-FIRES_ON: dict[TaskState, frozenset[On]] = {
-    TaskState.SUCCESS: frozenset({On.SUCCESS, On.COMPLETE}),
-    TaskState.FAILURE: frozenset({On.ERROR, On.COMPLETE}),
-    TaskState.CANCELLED: frozenset(),
-    TaskState.SKIPPED: frozenset({On.SKIP}),
-    TaskState.IGNORE: frozenset({On.SUCCESS}),
+FIRES_ON: dict[TaskState, tuple[frozenset[On], ...]] = {
+    TaskState.SUCCESS: (frozenset({On.SUCCESS, On.COMPLETE}),),
+    TaskState.FAILURE: (frozenset({On.ERROR, On.COMPLETE}),),
+    TaskState.CANCELLED: (),
+    TaskState.SKIPPED: (frozenset({On.SKIP}), frozenset({On.SUCCESS})),
+    TaskState.IGNORE: (frozenset({On.SUCCESS}),),
 }
+"""The edges that fire at an end: the first of these of which any does."""
 
+TELLS = frozenset({Intent.TELL, Intent.TELL_THROUGH})
 BEGINS = frozenset({Intent.RUN, Intent.RETURN})
 """What is done for a mark that has left the backlog."""
 
@@ -50,29 +51,34 @@ class Telling(Running):
     def arrive(self, token: Token) -> None:
         node = self.nodes[token.to]
         tally = self.mark((node.id, 1))
-        if token.errand is Errand.REST:
-            self.rest(node)
-        elif token.errand is Errand.WITHDRAW:
-            self.withdraw(node, tally)
-        elif node.join is not None:
+        if token.errand is not VERDICT:
+            self.run_errand(node, tally, token)
+            return
+        if node.join is not None:
             self.arrive_at_join(node, node.join, tally, token)
         else:
             self.arrive_at_each(node, tally, token)
-        if node.loop is not None and token.loop != node.loop and token.errand is Errand.VERDICT and token.settled:
+        if node.loop is not None and token.loop != node.loop and token.settled:
             self.count_loop(node.loop, dead=1)
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
+
+    def run_errand(self, node: Node, mark: Mark, token: Token) -> None:
+        if token.errand is Errand.REST:
+            self.rest(node)
+        else:
+            self.withdraw(node, mark)
 
     def arrive_at_each(self, node: Node, tally: Mark, token: Token) -> None:
         if token.again and tally.runs and not node.counts and node.loop is None:
             if tally.state in st.FINAL_TASK_STATES:
-                self.renew(self.reopen(node, tally))
-                self.start(node, 1, token.source)
+                self.start(node, self.renew(self.reopen(node, tally)), token.source)
             return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
-        self.count_loop(node.loop, live=token.live)
+        if node.loop is not None:
+            self.count_loop(node.loop, live=token.live)
         for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
-            self.start(node, iteration, token.source)
+            self.start(node, self.mark((node.id, iteration)), token.source)
         if not token.live:
             self.settle_node(node, self.mark((node.id, 1)))
 
@@ -83,17 +89,17 @@ class Telling(Running):
             return
         if tally.live >= threshold or self.is_over:
             return  # it has had its one run, or will have none: what the other links say changes nothing
-        chosen = token.live > 0
-        tally = self.save(replace(tally, live=tally.live + chosen, dead=tally.dead + (not chosen)))
+        key = (node.id, 1)
+        tally = replace(tally, live=tally.live + 1) if token.live else replace(tally, dead=tally.dead + 1)
+        self.marks[key] = tally
         if token.source:
-            self.host.hear(node, (node.id, 1), token.source)
+            self.host.hear(node, key, token.source)
         if tally.runs:  # it has failed without running, but a rerun may take that back
             if token.source:
-                self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
+                self.closing(node, key)  # Mistral: it fails once more, with what it has heard now
             return
         if tally.live == threshold:
-            self.save(replace(tally, runs=1))
-            self.start(node, 1)
+            self.start(node, self.save(replace(tally, runs=1)))
         elif tally.live and tally.dead > node.indegree - threshold:
             self.block(node, tally)
         elif tally.dead == node.indegree:
@@ -112,7 +118,7 @@ class Telling(Running):
         if waiting.live == threshold:
             self.save(replace(self.mark((node.id, 1)), runs=iteration))
             self.count_loop(node.loop, live=1)
-            self.start(node, iteration)
+            self.start(node, self.mark(key))
 
     def block(self, node: Node, mark: Mark) -> None:
         """Fail a join that too few chose, without a run."""
@@ -158,9 +164,9 @@ class Telling(Running):
     # -- what is to be done for a mark --------------------------------------------------------------------------------
 
     def later(self, mark: Mark, intent: Intent) -> None:
-        if intent is Intent.RUN:
-            self.retried += 1
-        if self.is_running() and (intent is not Intent.RUN or self.retried <= MOST_RETRIES) and self.afford():
+        again = intent is st.RUN
+        self.retried += again
+        if self.is_running() and not (again and self.retried > MOST_RETRIES) and self.afford():
             self.act(mark, intent)
         elif not self.is_over:
             if intent is Intent.TELL and not self.is_running():
@@ -177,78 +183,76 @@ class Telling(Running):
 
     def act(self, mark: Mark, intent: Intent) -> None:
         node = self.nodes[mark.node]
-        if intent is Intent.SETTLE:
+        if intent in TELLS:
+            self.tell(node, mark, passing_pauses=intent is st.TELL_THROUGH)
+        elif intent is Intent.SETTLE:
             self.settle_links(node)
         elif intent in BEGINS and mark.item != st.WHOLE:
             self.begin_held_item(node, mark, intent)
         elif intent is Intent.RETURN:
             self.live += 1
             self.hand_out(mark)
-        elif intent is Intent.RUN:
+        else:
             self.live += 1
             self.proceed(node, mark)
-        else:
-            self.tell(node, mark, passing_pauses=intent is Intent.TELL_THROUGH)
 
     # -- edges are told -----------------------------------------------------------------------------------------------
 
     def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
         key = mark.key
-        counts: Counter[int] = Counter()
         try:
             firing = self.firing(node, mark)
-            messages = {i: self.host.message(node, key, text) for i in firing if (text := node.edges[i].message)}
+            messages = {i: self.host.message(node, key, text) for i, edge in firing.items() if (text := edge.message)}
         except Refused as refused:
             self.fail_both(node, self.mark(key), str(refused))
             return
-        if not passing_pauses:
-            self.note_last(mark, firing)
-        stops = [index for index in firing if node.edges[index].to in STOPS]
-        pauses = [index for index in firing if node.edges[index].to is Command.PAUSE and not passing_pauses]
-        if not stops or (pauses and pauses[0] < stops[0]):
-            self.count_unhandled(node, mark, firing)
-        for index in firing:
-            edge = node.edges[index]
+        counts: dict[int, int] = {}
+        at, command = 0, None
+        for index, edge in firing.items():
             if isinstance(edge.to, int):
-                counts[edge.to] += 1
-            elif edge.to is Command.PAUSE and not passing_pauses:
-                self.send(node, key, counts, settled=False)
-                self.hold(replace(self.mark(key), told=index + 1), Intent.TELL, mark.place)
-                self.change(ExecutionEvent.SUSPEND, messages.get(index) or f"Paused by task '{node.name}'")
-                return
-            elif edge.to in STOPS:
-                self.change(STOPS[edge.to], messages.get(index) or f"Ended by '{edge.to}' of task '{node.name}'")
-                heard = Counter({target: live for target, live in counts.items() if target not in node.joins})
-                self.send(node, key, heard, settled=False)  # a join does not listen any more
-                return
-        self.conclude(node, key, counts)
+                counts[edge.to] = counts.get(edge.to, 0) + 1
+            elif edge.to in STOPS or (edge.to is Command.PAUSE and not passing_pauses):
+                at, command = index, edge.to  # what stands behind it is told later, or never
+                break
+        if not counts and not passing_pauses:
+            self.note_last(mark, firing)
+        if mark.state is st.FAILURE and command not in STOPS:
+            self.count_unhandled(node, mark, firing)
+        if command is None:
+            self.conclude(node, key, counts)
+        elif command is Command.PAUSE:
+            self.send(node, key, counts, settled=False)
+            self.hold(replace(self.mark(key), told=at + 1), Intent.TELL, mark.place)
+            self.change(ExecutionEvent.SUSPEND, messages.get(at) or f"Paused by task '{node.name}'")
+        else:
+            self.change(STOPS[command], messages.get(at) or f"Ended by '{command}' of task '{node.name}'")
+            heard = {target: live for target, live in counts.items() if target not in node.joins}
+            self.send(node, key, heard, settled=False)  # a join does not listen any more
 
-    def firing(self, node: Node, mark: Mark) -> list[int]:
+    def firing(self, node: Node, mark: Mark) -> dict[int, Edge]:
         """Return which edges fire (Mistral: `workflow/direct_workflow.py`, _find_next_tasks).
 
         :raises Refused: a guard cannot be evaluated
         """
-        found = self.firing_on(node, mark, FIRES_ON[mark.state])
-        if mark.state is TaskState.SKIPPED and not found and not mark.told:
-            return self.firing_on(node, mark, frozenset({On.SUCCESS}))
+        found: dict[int, Edge] = {}
+        for ons in FIRES_ON[mark.state]:
+            found = {
+                index: edge
+                for index, edge in enumerate(node.edges[mark.told :], mark.told)
+                if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
+            }
+            if found or mark.told:
+                break
         return found
 
-    def firing_on(self, node: Node, mark: Mark, ons: Container[On]) -> list[int]:
-        edges = enumerate(node.edges[mark.told :], mark.told)
-        return [
-            index
-            for index, edge in edges
-            if edge.on in ons and (edge.guard is None or self.host.holds(node, mark.key, edge.guard))
-        ]
-
-    def note_last(self, mark: Mark, firing: list[int] | None = None) -> None:
+    def note_last(self, mark: Mark, firing: Mapping[int, Edge] | None = None) -> None:
         """Note a run that leads to no other task."""
         node = self.nodes[mark.node]
         try:
             firing = self.firing(node, mark) if firing is None else firing
         except Refused:
             return  # it fails when it is told
-        if not mark.told and not any(isinstance(node.edges[index].to, int) for index in firing):
+        if not mark.told and not any(isinstance(edge.to, int) for edge in firing.values()):
             self.closing(node, mark.key)
 
     def closing(self, node: Node, key: Key) -> None:
@@ -256,40 +260,41 @@ class Telling(Running):
             self.save(replace(self.mark(key), last=True))
             self.host.last(node, key)
 
-    def count_unhandled(self, node: Node, mark: Mark, firing: list[int]) -> None:
-        if mark.state is TaskState.FAILURE and not mark.told and not any(node.edges[i].on is On.ERROR for i in firing):
+    def count_unhandled(self, node: Node, mark: Mark, firing: Mapping[int, Edge]) -> None:
+        if not mark.told and all(edge.on is not On.ERROR for edge in firing.values()):
             self.unhandled += 1
             self.save(replace(self.mark(mark.key), unhandled=True))
             reason = f": {mark.info}" if mark.info else ""
             self.cause = self.cause or f"Task '{node.name}' failed{reason}"[: st.INFO_LENGTH]
 
-    def conclude(self, node: Node, key: Key, counts: Counter[int]) -> None:
+    def conclude(self, node: Node, key: Key, counts: Mapping[int, int]) -> None:
         """Tell what the whole list of edges came to."""
-        run = self.save(replace(self.mark(key), told=st.ALL))
-        tally = self.mark((node.id, 1))
+        run = self.mark(key)
+        if node.loop is None and not node.repeats:
+            self.send(node, key, counts, settled=True)
+            if node.heeds:
+                self.settle_links(node, counts)
+            remembered = counts.keys() if run.state is st.FAILURE else counts.keys() & node.heeds  # for a rerun
+            self.save(replace(run, told=st.ALL, ended=1, chosen=tuple({*run.chosen, *remembered})))
+            return
+        self.save(replace(run, told=st.ALL))
+        self.send(node, key, counts, settled=False)
         if node.loop is not None:
-            self.send(node, key, counts, settled=False)
             self.count_loop(node.loop, live=-1)
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
-        elif node.repeats:
-            self.send(node, key, counts, settled=False)
+        else:
             tally = self.mark((node.id, 1))
             self.settle_node(node, self.save(replace(tally, ended=tally.ended + 1)))
-        else:
-            self.send(node, key, counts, settled=True)
-            self.settle_links(node, counts)
-            failed = run.state is TaskState.FAILURE
-            remembered = {target for target in counts if failed or target in node.heeds}  # for a rerun
-            self.save(replace(run, ended=1, chosen=tuple({*run.chosen, *remembered})))
 
-    def send(self, node: Node, key: Key, counts: Counter[int], settled: bool) -> None:
+    def send(self, node: Node, key: Key, counts: Mapping[int, int], settled: bool) -> None:
         """Put live tokens on the links chosen; a join hears of each link once."""
         tally = self.mark((node.id, 1))
-        renewed = self.mark(key).attempt > 1
-        for target, live in counts.items():
-            known = target in tally.chosen
-            if not (target in node.joins and known):
-                self.wave.append(Token(target, live, settled, key, node.loop, again=known or renewed))
+        known, renewed = tally.chosen, self.mark(key).attempt > 1
+        self.wave += [
+            Token(target, live, settled, key, node.loop, renewed or target in known)
+            for target, live in counts.items()
+            if not (target in known and target in node.joins)
+        ]
         if counts and not settled:
             self.save(replace(tally, chosen=tuple({*tally.chosen, *counts})))
 
@@ -304,9 +309,9 @@ class Telling(Running):
 
     def unchosen(self, node: Node, counts: Container[int] = ()) -> list[int]:
         """Return the nodes that have to be told that this one did not choose them."""
-        chosen = self.mark((node.id, 1)).chosen
-        told = [to for to in node.heeds if to in chosen and (to in node.joins or to in node.beyond)]
-        return [target for target in node.heeds if target not in counts and target not in told]
+        unchosen = [target for target in node.heeds if target not in counts]
+        chosen = self.mark((node.id, 1)).chosen if unchosen else ()
+        return [to for to in unchosen if to not in chosen or not (to in node.joins or to in node.beyond)]
 
     # -- a run is to be run again -------------------------------------------------------------------------------------
 

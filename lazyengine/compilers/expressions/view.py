@@ -7,7 +7,7 @@ from typing import Any
 from lazyengine.compilers.expressions.reads import Reads
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """Plain JSON; what a template's `reads` do not name may be left out.
 
