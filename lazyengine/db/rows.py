@@ -43,6 +43,7 @@ from lazyengine.core.state import (
 from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
+_encode_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 GRAPH = {field.name for field in fields(Graph)}
 
 # -- graphs -----------------------------------------------------------------------------------------------------------
@@ -393,7 +394,7 @@ def outcome_of(row: Any) -> Outcome:
 def outcome_digest(outcome: Outcome) -> str:
     """Return what two outcomes have in common only if they are the same."""
     value = [outcome.state, outcome.result, asdict(outcome.failure) if outcome.failure else None]
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_encode_sorted(value).encode()).hexdigest()
 
 
 # -- history ----------------------------------------------------------------------------------------------------------

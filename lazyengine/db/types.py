@@ -9,6 +9,10 @@ from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT, VARBINARY
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Name(TypeDecorator[str]):
     """A name of at most 255 characters, compared byte by byte.
 
@@ -76,9 +80,9 @@ def is_json(value: Any) -> bool:
 
 def to_json(value: Any) -> str:
     """Write compact JSON; characters stay themselves unless one of them has no UTF-8 form (a lone surrogate)."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
+        return _encode_ascii(value)
     return text
