@@ -18,7 +18,7 @@ from lazyengine import errors
 from lazyengine.backoff import backoff_seconds
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
-from lazyengine.db.direct import use_libpq
+from lazyengine.db.direct import connect_for_libpq
 from lazyengine.db.kept import Kept
 from lazyengine.db.locks import NotLocked, unlock_names
 from lazyengine.db.store import Store, Superseded
@@ -246,7 +246,7 @@ def _create(url: Any, settings: Settings) -> Engine:
         }
     engine = create_engine(url, **options)
     if engine.dialect.driver == "psycopg":
-        use_libpq(engine)
+        event.listen(engine, "do_connect", connect_for_libpq)
     if backend == "mysql":
         event.listen(engine, "checkin", unlock_names)
     if backend == "sqlite":

@@ -11,11 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Connection, Dialect, Engine, Executable, Select, bindparam, event, func
+from sqlalchemy import ARRAY, Connection, Dialect, Executable, Integer, Select, bindparam, func
 from sqlalchemy.exc import DBAPIError
 
-SESSION = "lazyengine_session"
-"""In the `info` of a connection of SQLAlchemy."""
+from lazyengine.db.types import IntegerList
 
 Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
@@ -93,7 +92,7 @@ class DirectList:
     """
 
     def __init__(self, statement: Select[Any], column: Any) -> None:
-        wanted = bindparam("wanted", type_=ARRAY(column.type))
+        wanted = bindparam("wanted", type_=IntegerList() if isinstance(column.type, Integer) else ARRAY(column.type))
         self._whole = Direct(statement.where(column == func.any(wanted)))
         self._long = statement.where(column.in_(bindparam("wanted", expanding=True)))
         sizes = [1 << power for power in range(MOST_WANTED.bit_length())]
@@ -239,36 +238,17 @@ def commit(connection: Connection, then: str) -> None:
         raise _translated(error, connection, None, "COMMIT", ()) from error
 
 
-def use_libpq(engine: Engine) -> None:
-    """Let the connections of an engine for psycopg keep prepared statements."""
+def connect_for_libpq(dialect: Dialect, record: Any, args: Any, more: Any) -> Any:
+    """Connect; for SQLAlchemy's event `do_connect`."""
+    from lazyengine.db.prepared import PreparingConnection
 
-    def connect(driver: Any, record: Any) -> None:
-        from lazyengine.db.prepared import Session
-
-        record.info[SESSION] = Session(driver, prepares=True)
-
-    def roll_back(connection: Connection) -> None:
-        if not connection.invalidated:
-            connection.info[SESSION].rollback()
-
-    def reset(driver: Any, record: Any, state: Any) -> None:
-        if not state.terminate_only:
-            record.info[SESSION].rollback()
-
-    event.listen(engine, "connect", connect)
-    event.listen(engine, "rollback", roll_back)
-    event.listen(engine, "reset", reset)
+    return PreparingConnection.connect(*args, **more)
 
 
 def _session(connection: Connection) -> Any:
-    """Return what is kept of a connection of psycopg."""
-    session = connection.info.get(SESSION)
-    if session is None:
-        from lazyengine.db.prepared import Session
+    from lazyengine.db.prepared import session_of
 
-        driver: Any = connection.connection.driver_connection
-        session = connection.info[SESSION] = Session(driver, prepares=False)
-    return session
+    return session_of(connection.connection.driver_connection)  # type: ignore[arg-type]
 
 
 def _convert(type_: Any, dialect: Dialect, kind: str, *args: Any) -> Convert | None:

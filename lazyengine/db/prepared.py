@@ -12,7 +12,7 @@ from itertools import count
 from select import POLLIN, poll
 from typing import Any
 
-from psycopg import Connection, Error, OperationalError, errors
+import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
@@ -29,16 +29,43 @@ UNKNOWN_STATEMENT = "26000"
 """SQLSTATE: somebody has given up the prepared statements of the connection; they are prepared anew."""
 
 
-class Session:
-    """A connection and what stays from one of its statements to the next."""
+class PreparingConnection(psycopg.Connection[Any]):
+    """A connection of psycopg whose statements may be prepared for good."""
 
-    def __init__(self, driver: "Connection[Any]", prepares: bool) -> None:
-        """
-        :param prepares: whether statements are prepared: not where psycopg takes transactions back, since it gives up
-            all prepared statements then, nor where what is between bears none (`psycopg.Connection.prepare_threshold`)
-        """
-        self._driver, self._libpq = driver, driver.pgconn
-        self._prepares = prepares and driver.prepare_threshold is not None
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.session: Session | None = None
+
+    def commit(self) -> None:
+        """Commit, unless that has been done."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Take the transaction back; psycopg would give up all prepared statements."""
+        if self.session:
+            self.session.rollback()
+        super().rollback()
+
+
+def session_of(driver: "psycopg.Connection[Any]") -> "Session":
+    """Return what is kept of a connection; of one that is not ours, for one statement."""
+    if not isinstance(driver, PreparingConnection):
+        return Session(driver, prepares=False)
+    if driver.session is None:
+        driver.session = Session(driver, prepares=driver.prepare_threshold is not None)
+    return driver.session
+
+
+class Session:
+    """A connection and what stays from one of its statements to the next.
+
+    :ivar prepares: whether statements are prepared: not on a connection of psycopg's own, which gives up all of them
+        as it takes a transaction back, nor where what is in between bears none (`psycopg.Connection.prepare_threshold`)
+    """
+
+    def __init__(self, driver: "psycopg.Connection[Any]", prepares: bool) -> None:
+        self._driver, self._libpq, self._prepares = driver, driver.pgconn, prepares
         self._transformer = Transformer(driver)
         self._names: dict[str, bytes] = {}  # by text, what the server knows the prepared statements by
         self._numbers = count()
@@ -77,12 +104,9 @@ class Session:
         self._run(*_end(then)[not is_open :], needed=int(is_open))
 
     def rollback(self) -> None:
-        """Take the transaction back, before psycopg does, which would give up all prepared statements.
-
-        Where that fails, psycopg is left to say so.
-        """
+        """Take the transaction back, if there is one; where that fails, psycopg is left to say so."""
         if self._libpq.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            with suppress(Error):
+            with suppress(psycopg.Error):
                 self._run(ROLLBACK)
 
     def rows(self, result: Any) -> list[list[Any]]:
@@ -119,7 +143,7 @@ class Session:
             raise
         for number, result in enumerate(results):
             if result.status == ExecStatus.FATAL_ERROR:
-                error = errors.error_from_result(result)
+                error = psycopg.errors.error_from_result(result)
                 if error.sqlstate == UNKNOWN_STATEMENT:
                     self._names.clear()
                 if needed is None or number < needed:
@@ -131,7 +155,7 @@ class Session:
         name = f"lazyengine_{next(self._numbers)}".encode()
         result = self._libpq.prepare(name, text.encode())
         if result.status == ExecStatus.FATAL_ERROR:
-            raise errors.error_from_result(result)
+            raise psycopg.errors.error_from_result(result)
         self._names[text] = name
 
     def _results(self) -> list[Any]:
@@ -148,7 +172,7 @@ class Session:
             result = libpq.get_result()
             if result is None:
                 if libpq.status != ConnStatus.OK:
-                    raise OperationalError("the server has closed the connection")
+                    raise psycopg.OperationalError("the server has closed the connection")
             elif result.status == ExecStatus.PIPELINE_SYNC:
                 return found
             else:

@@ -20,11 +20,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     Column,
     Executable,
     Insert,
-    Integer,
     and_,
     bindparam,
     case,
@@ -50,6 +48,7 @@ from lazyengine.core.state import (
 )
 from lazyengine.db import tables as t
 from lazyengine.db.direct import of_row
+from lazyengine.db.types import IntegerList
 
 COUNTERS = (
     "live", "asleep", "backlog", "held", "unhandled", "cancelled", "ignored", "reverted", "broken", "generation",
@@ -107,7 +106,7 @@ LOCK_AND_READ = (
         t.mark,
         and_(
             _mark.execution_id == _execution.id,
-            _mark.node_id == func.any(bindparam("node_ids", type_=ARRAY(Integer))),
+            _mark.node_id == func.any(bindparam("node_ids", type_=IntegerList)),
             _mark.iteration == 1,
             _mark.item == WHOLE,
         ),

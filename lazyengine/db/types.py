@@ -2,12 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy import ARRAY, DateTime, Dialect, Integer, String, Text
 from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT, VARBINARY
 from sqlalchemy.types import TypeDecorator, TypeEngine
-
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -68,6 +68,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class IntegerList(TypeDecorator[Any]):
+    """A list of integers that PostgreSQL takes as one value; psycopg would take ten times as long to write it."""
+
+    impl = ARRAY(Integer)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return "{" + ",".join(map(str, value)) + "}"
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return partial(self.process_bind_param, dialect=dialect)
 
 
 def is_json(value: Any) -> bool:
