@@ -336,6 +336,10 @@ ALL = -1
 """The `told` of a run whose edges have all been told, and what they came to."""
 
 
+NOTHING_FED: Mapping[int, int] = {}
+"""One for all marks: so many objects less for the collector to look at."""
+
+
 @dataclass(frozen=True)
 class Mark:
     """One run of a node, or one item of a run; that of iteration 1 also holds the node's tally.
@@ -435,7 +439,7 @@ class Mark:
     @classmethod
     def untouched(cls, node: int, iteration: int, item: int = WHOLE) -> "Mark":
         """Return the mark of what nothing has happened to."""
-        return make(cls, {"node": node, "iteration": iteration, "item": item, "fed": {}})
+        return make(cls, {"node": node, "iteration": iteration, "item": item, "fed": NOTHING_FED})
 
 
 TIMED_OUT = Outcome(TaskState.FAILURE, None, Failure("timeout", "Task timed out."))
