@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
-from select import POLLIN, poll
+from select import POLLIN, POLLOUT, poll
 from typing import Any
 
 import psycopg
@@ -42,10 +42,14 @@ class PreparingConnection(psycopg.Connection[Any]):
             super().commit()
 
     def rollback(self) -> None:
-        """Take the transaction back; psycopg would give up all prepared statements."""
+        """Take the transaction back; psycopg would give up all prepared statements.
+
+        One that was closed has been taken back by that.
+        """
         if self.session:
             self.session.rollback()
-        super().rollback()
+        if not self.closed:
+            super().rollback()
 
 
 def session_of(driver: "psycopg.Connection[Any]") -> "Session":
@@ -69,8 +73,9 @@ class Session:
         self._transformer = Transformer(driver)
         self._names: dict[str, bytes] = {}  # by text, what the server knows the prepared statements by
         self._numbers = count()
-        self._readable = poll()
+        self._readable, self._ready = poll(), poll()
         self._readable.register(driver.fileno(), POLLIN)
+        self._ready.register(driver.fileno(), POLLIN | POLLOUT)
 
     def cursor(self) -> "PreparedCursor":
         return PreparedCursor(self)
@@ -154,6 +159,8 @@ class Session:
     def _prepare(self, text: str) -> None:
         name = f"lazyengine_{next(self._numbers)}".encode()
         result = self._libpq.prepare(name, text.encode())
+        if self._libpq.status != ConnStatus.OK:
+            raise _gone()
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.errors.error_from_result(result)
         self._names[text] = name
@@ -163,7 +170,7 @@ class Session:
         libpq = self._libpq
         found: list[Any] = []
         while libpq.flush():
-            self._readable.poll(1)  # it may have to be read first, so that the server reads on
+            self._ready.poll()  # it may have to be read first, so that the server reads on
             libpq.consume_input()
         while True:
             while libpq.is_busy():
@@ -172,11 +179,15 @@ class Session:
             result = libpq.get_result()
             if result is None:
                 if libpq.status != ConnStatus.OK:
-                    raise psycopg.OperationalError("the server has closed the connection")
+                    raise _gone()
             elif result.status == ExecStatus.PIPELINE_SYNC:
                 return found
             else:
                 found.append(result)
+
+
+def _gone() -> psycopg.OperationalError:
+    return psycopg.OperationalError("the server has closed the connection")
 
 
 def _end(then: str | None) -> list[Step]:
