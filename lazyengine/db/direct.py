@@ -8,6 +8,7 @@ Seen on PostgreSQL, in one run: 250 microseconds of CPU a statement through `Con
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -127,6 +128,34 @@ def batches(keys: Iterable[K]) -> Iterator[list[K]]:
         yield ordered[start : start + LONGEST_LIST]
 
 
+class _Reader:
+    """Reads values out of several rows: those of each in one go, and then in the order in which they are wanted.
+
+    :param places: in which row each is found, and under which name
+    """
+
+    def __init__(self, places: Sequence[tuple[int, str]]) -> None:
+        names: dict[int, list[str]] = {}
+        for row, name in places:
+            if name not in names.setdefault(row, []):
+                names[row].append(name)
+        self._reads = [(row, _getter(of_row)) for row, of_row in names.items()]
+        found = [(row, name) for row, of_row in names.items() for name in of_row]
+        self._order = _getter([found.index(place) for place in places])
+
+    def __call__(self, rows: Sequence[Values]) -> list[Any]:
+        found: list[Any] = []
+        for row, read in self._reads:
+            found += read(rows[row])
+        return list(self._order(found))
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda of: [of[key] for key in keys]
+
+
 class _Compiled:
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         self._is_psycopg = dialect.driver == "psycopg"
@@ -141,7 +170,9 @@ class _Compiled:
         converts = {
             name: _convert(bind.type, dialect, "bind_processor", dialect) for bind, name in compiled.bind_names.items()
         }
-        self._binds = [(*self._place(name), converts[name]) for name in self._names]
+        places = [self._place(name) for name in self._names]
+        self._read = _Reader(places)
+        self._converts = [(at, convert) for at, name in enumerate(self._names) if (convert := converts[name])]
         self._columns = list(statement.selected_columns) if isinstance(statement, Select) else []
         names = [column.name for column in self._columns]
         row: Any = namedtuple("Row", names)  # type: ignore[misc]
@@ -172,10 +203,10 @@ class _Compiled:
             self._executed(connection, given, many=True).close()
 
     def _given(self, rows: Sequence[Values]) -> Any:
-        given = [
-            value if (value := rows[number][name]) is None or convert is None else convert(value)
-            for number, name, convert in self._binds
-        ]
+        given = self._read(rows)
+        for at, convert in self._converts:
+            if given[at] is not None:
+                given[at] = convert(given[at])
         return tuple(given) if self._is_positional else dict(zip(self._names, given, strict=True))
 
     def _executed(self, connection: Connection, given: Any, many: bool, **how: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, astuple, fields
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from lazyengine.core.graph import (
 from lazyengine.core.state import (
     ATTEMPTED_TASK_STATES,
     BACKWARD_TASK_STATES,
+    NOTHING_FED,
     WHOLE,
     Event,
     ExecutionState,
@@ -40,6 +42,7 @@ from lazyengine.core.state import (
     Strategy,
     TaskState,
 )
+from lazyengine.core.values import make
 from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
@@ -226,41 +229,34 @@ def execution_of(row: Row[Any]) -> Execution:
 # -- marks ------------------------------------------------------------------------------------------------------------
 
 
+_OF_MARK: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
+    *((name, name, None) for name in (
+        "iteration", "item", "info", "attempt", "live", "dead", "runs", "ended", "place", "told", "retries", "given",
+        "hold", "asks", "asleep", "started_at", "due_at", "deadline_at", "finished_at", "finished_event",
+    )),
+    ("state", "state", TaskState),
+    ("ending", "ending", TaskState),
+    ("intent", "intent", Intent),
+    ("strategy", "strategy", Strategy),
+    ("unhandled", "unhandled", bool),
+    ("last", "last", bool),
+    ("chosen", "chosen", tuple),
+    ("holds", "holds", tuple),
+    ("loop", "loop", lambda tally: LoopTally(*tally)),
+    ("fed", "fed", lambda fed: {int(source): iteration for source, iteration in fed.items()}),
+    ("item_counts", "items", lambda counts: _items(*counts)),
+)  # fmt: skip
+"""The columns that a mark is read from, its fields, and what makes the one of the other."""
+
+
 def mark_of(row: Row[Any]) -> Mark:
-    return Mark(
-        node=row.node_id,
-        iteration=row.iteration,
-        item=row.item,
-        state=TaskState(row.state),
-        info=row.info,
-        attempt=row.attempt,
-        live=row.live,
-        dead=row.dead,
-        runs=row.runs,
-        ended=row.ended,
-        chosen=tuple(row.chosen or ()),
-        fed={int(source): iteration for source, iteration in (row.fed or {}).items()},
-        loop=LoopTally(*row.loop) if row.loop else None,
-        intent=Intent(row.intent) if row.intent else None,
-        place=row.place,
-        told=row.told,
-        retries=row.retries,
-        ending=TaskState(row.ending) if row.ending else None,
-        unhandled=bool(row.unhandled),
-        last=bool(row.last),
-        given=row.given,
-        items=_items(*row.item_counts) if row.item_counts else None,
-        hold=row.hold,
-        holds=tuple(row.holds or ()),
-        strategy=Strategy(row.strategy) if row.strategy else None,
-        asks=row.asks,
-        asleep=row.asleep or 0,
-        started_at=row.started_at,
-        due_at=row.due_at,
-        deadline_at=row.deadline_at,
-        finished_at=row.finished_at,
-        finished_event=row.finished_event,
-    )
+    """What a row does not say is left to the defaults of `Mark`: most of it, mostly."""
+    fields: dict[str, Any] = {"node": row.node_id, "fed": NOTHING_FED}
+    for column, name, convert in _OF_MARK:
+        value = getattr(row, column)
+        if value is not None:
+            fields[name] = value if convert is None else convert(value)
+    return make(Mark, fields)
 
 
 def summary_of(row: Any) -> RunSummary:
