@@ -8,8 +8,8 @@ to insert, a connection that broke).  So the function must do nothing but talk t
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, exc, make_url
@@ -89,10 +89,14 @@ class Database:
         failures = broken = 0
         while True:
             try:
-                with self._begin(writes) as connection:
-                    store = Store(connection, self.kept)
-                    answer = work(store)
-                    store.commit()
+                with self.engine.connect() as connection:
+                    if self.dialect == "sqlite":
+                        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+                        connection = connection.execution_options(sqlite_begin=begin)
+                    with connection.begin():
+                        store = Store(connection, self.kept)
+                        answer = work(store)
+                        store.commit()
                 return answer, store
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
@@ -112,14 +116,6 @@ class Database:
                 raise errors.DatabaseBusy() from reason
             time.sleep(pause)
             failures += 1
-
-    @contextmanager
-    def _begin(self, writes: bool) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
-            if self.dialect == "sqlite":
-                connection = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE" if writes else "BEGIN")
-            with connection.begin():
-                yield connection
 
     def ring(self) -> None:
         """Wake whoever waits, in all processes; it never fails.

@@ -90,6 +90,10 @@ def _save_decision(marks: int, events: int, ends: bool) -> Direct:
     return Direct(save_decision(marks, events, ends))
 
 
+MOST_READ_AHEAD = 32
+"""Edges of a node whose ends are read with the lock: each is a row that holds the header once more."""
+
+
 class Superseded(Exception):
     """Somebody else wrote to an execution although its row was locked; the transaction has to start again."""
 
@@ -182,16 +186,19 @@ class Store(Graphs):
         """Lock an execution, and read what a completion of `task` will ask for; None if it is another one.
 
         The marks are not locked, but nobody writes to them without the lock on the row of the execution that is.  If
-        that had to be waited for, its generation is another one now than it was as the marks were read.
+        that had to be waited for, its generation is another one now than it was as the marks were read, and all is read
+        again.
         """
         ids = self._beside(known.graph_id, task) if task else []
-        rows = _lock_and_read.rows(self.connection, {"id": known.id, "owner": owner, "node_ids": ids})
+        values = {"id": known.id, "owner": owner, "node_ids": ids}
+        rows = _lock_and_read.rows(self.connection, values)
+        if rows and ids and rows[0].generation != rows[0].seen_generation:
+            rows = _lock_and_read.rows(self.connection, values)
         if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
             return None
-        if rows[0].generation == rows[0].seen_generation:
-            marks: list[Any] = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
-            found = {row.node_id: row for row in marks}
-            self._first_runs |= {(known.id, id): found.get(id) for id in ids}
+        marks: list[Any] = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
+        found = {row.node_id: row for row in marks}
+        self._first_runs |= {(known.id, id): found.get(id) for id in ids}
         return header_of(rows[0])
 
     def _beside(self, graph_id: int, task: str) -> list[int]:
@@ -199,7 +206,8 @@ class Store(Graphs):
         node = self._known(graph_id, task)
         if node is None:
             return []
-        targets = [self._known(graph_id, edge.to) for edge in node.edges if isinstance(edge.to, int)]
+        edges = node.edges[:MOST_READ_AHEAD]
+        targets = [self._known(graph_id, edge.to) for edge in edges if isinstance(edge.to, int)]
         return [node.id, *(one.id for one in targets if one and one.counts)]
 
     def outline(self, owner: str, execution_id: str) -> Outline | None:
