@@ -94,12 +94,13 @@ REGION = select(*SMALL_MARK).where(
     _mark.execution_id == bindparam("execution_id"),
     _mark.node_id.between(bindparam("first"), bindparam("last")),
 )
+READ_WITH_LOCK = [column for column in SMALL_MARK if column.name != "execution_id"]
 _seen = t.execution.alias("seen")
 LOCK_AND_READ = (
     select(
         *(_execution[name] for name in ("graph_id", "created_at", *HEADER)),
         select(_seen.c.generation).where(_seen.c.id == bindparam("id")).scalar_subquery().label("seen_generation"),
-        *(column.label(f"{OF_MARK}{column.name}") for column in SMALL_MARK),
+        *(column.label(f"{OF_MARK}{column.name}") for column in READ_WITH_LOCK),
     )
     .select_from(t.execution)
     .outerjoin(

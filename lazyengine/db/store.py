@@ -44,6 +44,7 @@ from lazyengine.db.statements import (
     LOCK_EXECUTION,
     MARKS,
     NOTIFY,
+    READ_WITH_LOCK,
     REGION,
     RING,
     RUNS_OF,
@@ -63,7 +64,7 @@ _execution = t.execution.c
 _mark = t.mark.c
 
 UNREAD: Any = object()
-_MarkRow: Any = namedtuple("MarkRow", [column.name for column in SMALL_MARK])  # type: ignore[misc]
+_MarkRow: Any = namedtuple("MarkRow", [column.name for column in READ_WITH_LOCK])  # type: ignore[misc]
 
 _lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
 _marks = DirectList(MARKS, _mark.node_id)
@@ -196,7 +197,7 @@ class Store(Graphs):
             rows = _lock_and_read.rows(self.connection, values)
         if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
             return None
-        marks: list[Any] = [_MarkRow._make(row[-len(SMALL_MARK) :]) for row in rows if row.mark_state]
+        marks: list[Any] = [_MarkRow._make(row[-len(READ_WITH_LOCK) :]) for row in rows if row.mark_state]
         found = {row.node_id: row for row in marks}
         self._first_runs |= {(known.id, id): found.get(id) for id in ids}
         return header_of(rows[0])

@@ -31,6 +31,12 @@ class Name(TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return value.decode() if isinstance(value, bytes) else value
 
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return super().bind_processor(dialect) if dialect.name == "mysql" else None  # nothing is called for nothing
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return super().result_processor(dialect, coltype) if dialect.name == "mysql" else None
+
 
 class Json(TypeDecorator[Any]):
     """Any JSON value as text, so that NUL and lone surrogates, which a jsonb refuses, survive as escapes."""
@@ -63,6 +69,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None or dialect.name == "postgresql":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return None if dialect.name == "postgresql" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
