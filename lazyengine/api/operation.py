@@ -59,16 +59,6 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class StreamResponse(Response):  # type: ignore[misc]
-    """An answer that nobody may read before it is sent.
-
-    Pecan, which reads it to see whether it is empty, is told that it is not.
-    """
-
-    body = b"..."
-    text = "..."
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """The declaration of an operation; see `operation` for the fields."""
@@ -132,7 +122,7 @@ class Operation:
             body, content_type = answer.record.encode(), f"{media_type}; charset=utf-8"
         else:
             headers = [("Content-Type", f"{media_type}; charset=utf-8"), *answer.headers]
-            return StreamResponse(status=answer.status, headerlist=headers, app_iter=answer.record)
+            return Response(status=answer.status, headerlist=headers, app_iter=answer.record)
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *answer.headers]
         return Response(status=answer.status, headerlist=headers, app_iter=[body])
 
