@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -54,6 +54,7 @@ from lazyengine.reports import beat, read_ahead, report_outcome
 from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
+from lazyengine.turns import Turns
 from lazyengine.watching import Watching
 from lazyengine.workflows import FlowSource, Runnable, Workflows, add_graphs
 
@@ -89,7 +90,7 @@ class Engine(Workflows, Watching):
         flows: FlowSource | None = None,
     ) -> None:  # fmt: skip
         self.database, self.settings, self.clock, self.flows = database, settings, clock, flows
-        self.evaluator = Evaluator(settings)
+        self.evaluator, self.turns = Evaluator(settings), Turns()
 
     # -- executions ---------------------------------------------------------------------------------------------------
 
@@ -325,7 +326,7 @@ class Engine(Workflows, Watching):
             status = nest.close(run)
             return status, tuple(answer(status) if callable(answer) else answer for answer in answers)
 
-        return self._transact(owner, work)[0]
+        return self._transact(owner, work, execution_id)[0]
 
     def rerun_task(self, owner: str, execution_id: str, rerun: Rerun) -> Rerunning:
         """Run a task again that failed or was cancelled, or pass over it, and go on from there.
@@ -537,9 +538,13 @@ class Engine(Workflows, Watching):
         """
         self.database.check_ready()
 
-    def _transact(self, owner: str, work: Callable[[Nesting], T]) -> tuple[T, bool]:
-        """Do something in one transaction, and then what it left to be done; return whether it left anything."""
-        answer, left = self._in_transaction(owner, work)
+    def _transact(self, owner: str, work: Callable[[Nesting], T], of: str | None = None) -> tuple[T, bool]:
+        """Do something in one transaction, and then what it left to be done; return whether it left anything.
+
+        :param of: the execution that many may want to change at a time
+        """
+        with nullcontext() if of is None else self.turns.turn(of, self.settings.busy_timeout_seconds):
+            answer, left = self._in_transaction(owner, work)
         for execution_id in left:
             with suppress(errors.ExecutionNotFound):
                 self.carry_on(owner, execution_id)

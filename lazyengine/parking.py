@@ -20,6 +20,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from lazyengine.api.waiting import STAY, Parked, Stay
@@ -27,6 +28,8 @@ from lazyengine.api.waiting import STAY, Parked, Stay
 LOG = logging.getLogger("lazyengine.api")
 SLOWEST_PIECE_SECONDS = 10.0
 """How long a caller may take to read a piece of an answer that goes on."""
+LONGEST_COPIED_BYTES = 64 * 1024
+"""A longer beginning of a body is sent as it is, behind the head."""
 LINGER_MILLISECONDS = 1
 """How long a thread stays for the next request of a caller, while nobody else waits for a thread."""
 
@@ -53,6 +56,34 @@ class KeptBody:
         return getattr(self._body, name)
 
 
+class Pieces(list[bytes]):
+    """Stands in for a socket: collects what is to be sent."""
+
+    sendall = list.append
+
+
+class Response(wsgi.Response):  # type: ignore[misc]
+    """A response that sends its head together with the beginning of its body.
+
+    Measured with PUTs of 8 connections: 1.65 milliseconds of CPU in place of 1.74, and 43 microseconds of the caller's,
+    who is woken once, in place of 58.
+    """
+
+    sock: Any
+
+    def write(self, arg: bytes) -> None:
+        if self.headers_sent or len(arg) > LONGEST_COPIED_BYTES:
+            super().write(arg)
+            return
+        pieces, sock = Pieces(), self.sock
+        self.sock = pieces
+        try:
+            super().write(arg)
+        finally:
+            self.sock = sock
+        sock.sendall(b"".join(pieces))
+
+
 class Again:
     """Stands in for the parser of a connection until it is asked once: it gives the parked request again."""
 
@@ -66,6 +97,8 @@ class Again:
 
 class ParkingWorker(ThreadWorker):  # type: ignore[misc]
     """The worker; see above."""
+
+    wsgi: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,6 +141,11 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         poll.register(conn.sock, select.POLLIN)
         conn.stay = None
         return bool(poll.poll(LINGER_MILLISECONDS))
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        super().load_wsgi()
+        self.wsgi = partial(run, self.wsgi)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Run a request, for the first time or again."""
@@ -235,8 +273,10 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
             self.call(heapq.heappop(self.deadlines)[2])
 
 
-def keep_response(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Keep the response of a request that may go on later: gunicorn's hook `post_request`."""
+def run(app: Any, environ: Any, start_response: Any) -> Any:
+    """Call the application with its response, whose method `start_response` is, made one of ours, and kept to go on."""
     stay = STAY.get()
     if stay is not None:
-        stay.response = response
+        stay.response = start_response.__self__
+        stay.response.__class__ = Response
+    return app(environ, start_response)

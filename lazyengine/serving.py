@@ -17,7 +17,6 @@ from lazyengine.callbacks import UNSPECIFIED
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
 from lazyengine.errors import SettingsInvalid
-from lazyengine.parking import keep_response
 from lazyengine.registry import registered_flows
 from lazyengine.settings import Settings, load
 from lazyengine.supervisor import PUBLIC_URL, READY_PIPE
@@ -34,7 +33,6 @@ threads = _settings.threads
 worker_class = "lazyengine.parking.ParkingWorker"
 worker_connections = 10_000  # those that wait hold a connection, and no thread
 keepalive = 75
-post_request = keep_response
 graceful_timeout = 75  # after SIGTERM, requests in flight have this long to finish; the longest may wait 60 seconds
 loglevel = _settings.log_level
 proc_name = "lazyengine"
