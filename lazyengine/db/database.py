@@ -18,9 +18,10 @@ from lazyengine import errors
 from lazyengine.backoff import backoff_seconds
 from lazyengine.db import migrations
 from lazyengine.db.bell import Bell
-from lazyengine.db.direct import connect_for_libpq
+from lazyengine.db.direct import commit, connect_for_libpq
 from lazyengine.db.kept import Kept
 from lazyengine.db.locks import NotLocked, unlock_names
+from lazyengine.db.statements import RING
 from lazyengine.db.store import Store, Superseded
 from lazyengine.settings import Settings
 
@@ -96,7 +97,7 @@ class Database:
                     with connection.begin():
                         store = Store(connection, self.kept)
                         answer = work(store)
-                        store.commit()
+                        store.finish()
                 return answer, store
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
@@ -122,13 +123,9 @@ class Database:
 
         A transaction with `Store.has_news` does it by itself.
         """
-
-        def work(store: Store) -> None:
-            store.has_news = True
-
-        if self.dialect == "postgresql":
-            with suppress(errors.LazyEngineError):
-                self.transaction(work)
+        if self.engine.dialect.driver == "psycopg":
+            with suppress(exc.SQLAlchemyError), self.engine.connect() as connection:
+                commit(connection, RING)
         self.bell.ring()
 
     # -- schema -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Connection, Dialect, Executable, Integer, Select, bindparam, func
+from sqlalchemy import ARRAY, Connection, Dialect, Executable, Integer, Select, Text, bindparam, func
 from sqlalchemy.exc import DBAPIError
 
 from lazyengine.db.types import IntegerList
@@ -95,7 +95,7 @@ class DirectList:
     """
 
     def __init__(self, statement: Select[Any], column: Any) -> None:
-        wanted = bindparam("wanted", type_=IntegerList() if isinstance(column.type, Integer) else ARRAY(column.type))
+        wanted = bindparam("wanted", type_=IntegerList() if isinstance(column.type, Integer) else ARRAY(Text))
         self._whole = Direct(statement.where(column == func.any(wanted)))
         self._long = statement.where(column.in_(bindparam("wanted", expanding=True)))
         sizes = [1 << power for power in range(MOST_WANTED.bit_length())]
@@ -224,6 +224,8 @@ class _Compiled:
             text, context = self._text, _context(connection, cursor, self._text, many) if any(heard) else None
             for listen in heard[0]:
                 text, given = listen(connection, cursor, text, given, context, many)
+            if self._is_psycopg and text is not self._text:
+                how["prepares"] = False  # a listener has put something into it: it may be another one each time
             (cursor.executemany if many else cursor.execute)(text, given, **how)
             for listen in heard[1]:
                 listen(connection, cursor, text, given, context, many)

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,11 @@ BEGIN: Step = ("BEGIN", ())
 COMMIT: Step = ("COMMIT", ())
 ROLLBACK: Step = ("ROLLBACK", ())
 
-UNKNOWN_STATEMENT = "26000"
-"""SQLSTATE: somebody has given up the prepared statements of the connection; they are prepared anew."""
+MOST_PREPARED = 100
+"""Statements that the server keeps for one connection, each with its plan: up to a megabyte for one that saves much."""
+
+OUT_OF_DATE = "0A000"
+"""SQLSTATE of a prepared statement whose columns have been changed; of much else, too."""
 
 
 class PreparingConnection(psycopg.Connection[Any]):
@@ -42,22 +45,32 @@ class PreparingConnection(psycopg.Connection[Any]):
             super().commit()
 
     def rollback(self) -> None:
-        """Take the transaction back; psycopg would give up all prepared statements.
+        """Take the transaction back.
 
-        One that was closed has been taken back by that.
+        psycopg would give up all prepared statements.  That is done only after an error of the database: what they were
+        prepared for may have been changed.  A connection that was closed has taken its transaction back.
         """
-        if self.session:
+        if self.closed:
+            return
+        failed = self.pgconn.transaction_status == TransactionStatus.INERROR
+        if self.session and not failed:
             self.session.rollback()
-        if not self.closed:
-            super().rollback()
+        super().rollback()
+        if self.session and failed:
+            self.session.forget()
 
 
 def session_of(driver: "psycopg.Connection[Any]") -> "Session":
-    """Return what is kept of a connection; of one that is not ours, for one statement."""
+    """Return what is kept of a connection; of one that is not ours, for one statement.
+
+    :raises psycopg.ProgrammingError: it is in psycopg's pipeline mode
+    """
     if not isinstance(driver, PreparingConnection):
+        if driver.pgconn.pipeline_status != PipelineStatus.OFF:
+            raise psycopg.ProgrammingError("the connection is in pipeline mode: leave it first")
         return Session(driver, prepares=False)
     if driver.session is None:
-        driver.session = Session(driver, prepares=driver.prepare_threshold is not None)
+        driver.session = Session(driver, prepares=True)
     return driver.session
 
 
@@ -65,13 +78,13 @@ class Session:
     """A connection and what stays from one of its statements to the next.
 
     :ivar prepares: whether statements are prepared: not on a connection of psycopg's own, which gives up all of them
-        as it takes a transaction back, nor where what is in between bears none (`psycopg.Connection.prepare_threshold`)
+        as it takes a transaction back
     """
 
     def __init__(self, driver: "psycopg.Connection[Any]", prepares: bool) -> None:
         self._driver, self._libpq, self._prepares = driver, driver.pgconn, prepares
         self._transformer = Transformer(driver)
-        self._names: dict[str, bytes] = {}  # by text, what the server knows the prepared statements by
+        self._names: dict[str, bytes] = {}  # what the server knows statements by; the last used is the last
         self._numbers = count()
         self._readable, self._ready = poll(), poll()
         self._readable.register(driver.fileno(), POLLIN)
@@ -80,25 +93,26 @@ class Session:
     def cursor(self) -> "PreparedCursor":
         return PreparedCursor(self)
 
-    def execute(self, text: str, given: Sequence[Any]) -> Any:
+    def execute(self, text: str, given: Sequence[Any], prepares: bool = True) -> Any:
         """Execute a statement, in a transaction; return libpq's result.
 
+        :param prepares: its text is one of few
         :raises psycopg.Error: as `psycopg.Cursor.execute` does
         """
         step = self._step(text, given)
         if self._driver.autocommit or self._libpq.transaction_status != TransactionStatus.IDLE:
-            return self._run(step)[0]
+            return self._run(step, prepares=prepares)[0]
         if (self._driver.isolation_level, self._driver.read_only, self._driver.deferrable) != (None, None, None):
             self._driver.execute("")  # psycopg begins before anything that it executes, and knows how
-            return self._run(step)[0]
-        return self._run(BEGIN, step)[1]
+            return self._run(step, prepares=prepares)[0]
+        return self._run(BEGIN, step, prepares=prepares)[1]
 
-    def commit(self, text: str, given: Sequence[Any], then: str | None = None) -> Any:
+    def commit(self, text: str, given: Sequence[Any], then: str | None = None, prepares: bool = True) -> Any:
         """Execute the last statement of a transaction, and commit.  Returns and raises what `execute` does.
 
         :param then: see `end`
         """
-        return self._run(self._step(text, given), *_end(then), needed=2)[0]
+        return self._run(self._step(text, given), *_end(then), needed=2, prepares=prepares)[0]
 
     def end(self, then: str) -> None:
         """Commit.  Raises what `execute` does.
@@ -114,30 +128,32 @@ class Session:
             with suppress(psycopg.Error):
                 self._run(ROLLBACK)
 
+    def forget(self) -> None:
+        """Give up all prepared statements."""
+        self._names.clear()
+        self._libpq.exec_(b"DEALLOCATE ALL")
+
     def rows(self, result: Any) -> list[list[Any]]:
         """Return the rows of a result."""
         self._transformer.set_pgresult(result)
         return self._transformer.load_rows(0, result.ntuples, list)
 
     def _step(self, text: str, given: Sequence[Any]) -> Step:
-        """Values travel as text without a type: the statement itself says what they are."""
+        """Values travel as text without a type: the statement says what they are, and `True` is no integer."""
         return text, self._transformer.dump_sequence(given, [PyFormat.TEXT] * len(given))
 
-    def _run(self, *steps: Step, needed: int | None = None) -> list[Any]:
+    def _run(self, *steps: Step, needed: int | None = None, prepares: bool = True) -> list[Any]:
         """Send statements at once, and return their results.
 
         :param needed: how many of them have to succeed
         """
-        libpq = self._libpq
-        if self._prepares:
-            for text, _ in steps:
-                if text not in self._names:
-                    self._prepare(text)
+        libpq, known = self._libpq, len(self._names)
+        names = [self._name(text) for text, _ in steps] if prepares and self._prepares else None
         try:
             libpq.enter_pipeline_mode()
-            for text, params in steps:
-                if self._prepares:
-                    libpq.send_query_prepared(self._names[text], params)
+            for at, (text, params) in enumerate(steps):
+                if names:
+                    libpq.send_query_prepared(names[at], params)
                 else:
                     libpq.send_query_params(text.encode(), params)
             libpq.pipeline_sync()
@@ -146,24 +162,35 @@ class Session:
         except BaseException:
             self._driver.close()  # nobody knows what the server has still to say
             raise
-        for number, result in enumerate(results):
+        for step, result in zip(steps[:needed], results, strict=False):
             if result.status == ExecStatus.FATAL_ERROR:
                 error = psycopg.errors.error_from_result(result)
-                if error.sqlstate == UNKNOWN_STATEMENT:
-                    self._names.clear()
-                if needed is None or number < needed:
-                    raise error
-                logger.debug("after a commit: %s", error)
+                if error.sqlstate == OUT_OF_DATE and len(self._names) == known:  # it was prepared before
+                    error = psycopg.errors.InvalidSqlStatementName(str(error))
+                if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+                    self._names.clear()  # all are prepared anew
+                raise error
+            if step is COMMIT and result.command_status != b"COMMIT":
+                raise psycopg.errors.InFailedSqlTransaction("what was to be committed had failed before")
+        if needed is not None and results[-1].status == ExecStatus.FATAL_ERROR:
+            logger.debug("after a commit: %s", results[-1].error_message)
         return results
 
-    def _prepare(self, text: str) -> None:
-        name = f"lazyengine_{next(self._numbers)}".encode()
-        result = self._libpq.prepare(name, text.encode())
-        if self._libpq.status != ConnStatus.OK:
-            raise _gone()
-        if result.status == ExecStatus.FATAL_ERROR:
-            raise psycopg.errors.error_from_result(result)
+    def _name(self, text: str) -> bytes:
+        """Return what the server knows a statement by."""
+        name = self._names.pop(text, None)
+        if name is None:
+            while len(self._names) >= MOST_PREPARED:
+                oldest = self._names.pop(next(iter(self._names)))
+                self._libpq.exec_(b"DEALLOCATE " + oldest)
+            name = f"lazyengine_{next(self._numbers)}".encode()
+            result = self._libpq.prepare(name, text.encode())
+            if self._libpq.status != ConnStatus.OK:
+                raise _gone()
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result)
         self._names[text] = name
+        return name
 
     def _results(self) -> list[Any]:
         """Read what has been sent for, and let other threads run meanwhile."""
@@ -201,17 +228,22 @@ class PreparedCursor:
         self._session = session
         self._result: Any = None
 
-    def execute(self, text: str, given: Sequence[Any], commits: bool = False, then: str | None = None) -> None:
+    def execute(
+        self, text: str, given: Sequence[Any], commits: bool = False, then: str | None = None, prepares: bool = True
+    ) -> None:
         """Takes and raises what `Session.execute` does.
 
         :param commits: it is the last of its transaction; see `Session.commit`
         """
-        self._result = self._session.commit(text, given, then) if commits else self._session.execute(text, given)
+        if commits:
+            self._result = self._session.commit(text, given, then, prepares)
+        else:
+            self._result = self._session.execute(text, given, prepares)
 
-    def executemany(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Raises what `Session.execute` does."""
+    def executemany(self, text: str, rows: Sequence[Sequence[Any]], prepares: bool = True) -> None:
+        """Takes and raises what `Session.execute` does."""
         for given in rows:
-            self.execute(text, given)
+            self.execute(text, given, prepares=prepares)
 
     @property
     def rowcount(self) -> int:

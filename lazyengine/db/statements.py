@@ -11,9 +11,11 @@ marks                  SELECT … FROM mark WHERE execution_id = ? AND node_id I
 region                 SELECT … FROM mark WHERE execution_id = ? AND node_id BETWEEN ? AND ?   (of flows, on a failure)
 save_marks             INSERT INTO mark … ON CONFLICT DO UPDATE
 append_history         INSERT INTO history …
-save_header            UPDATE execution SET … WHERE id = ?
+save_header            UPDATE execution SET … WHERE id = ? AND generation = ?
 graph_head             SELECT … FROM graph WHERE id = ?             (at the end, and for execution().spec)
 =====================  ========================================================================
+
+On PostgreSQL LOCK_AND_READ is the first, third and fifth in one, and `save_decision` the three that write.
 """
 
 from collections.abc import Iterable

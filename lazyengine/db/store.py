@@ -72,7 +72,7 @@ _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
 
 NOT_NULL_VIOLATION = "23502"
 
-MOST_AT_ONCE, MOST_BESIDE = 32, 8
+MOST_AT_ONCE, MOST_BESIDE = 32, 6
 """Rows of a kind that one statement writes; and beside others, where each number of them is a statement of its own."""
 
 
@@ -367,6 +367,7 @@ class Store(Graphs):
         :param ended: the output, if that is another now
         :raises Superseded: the header is not at the generation of `before` any more
         """
+        self.flush()
         header = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
         if ended:
             header["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
@@ -403,8 +404,8 @@ class Store(Graphs):
         if self._unsaved:
             self._save(self._unsaved[0].run)
 
-    def commit(self) -> None:
-        """Commit, in one message with what was saved last; but over psycopg, leave it to SQLAlchemy.
+    def finish(self) -> None:
+        """Over psycopg, commit in one message with what was saved last, or with the news; else leave it to SQLAlchemy.
 
         Raises what `save_decision` does.
         """
@@ -422,7 +423,8 @@ class Store(Graphs):
         try:
             self._check(run(self._connection, *rows))
         except IntegrityError as error:
-            if getattr(error.orig, "sqlstate", None) == NOT_NULL_VIOLATION:
+            cause: Any = error.orig
+            if getattr(cause, "sqlstate", None) == NOT_NULL_VIOLATION and cause.diag.column_name == "generation":
                 raise Superseded from error
             raise
 

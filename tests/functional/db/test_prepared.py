@@ -1,13 +1,29 @@
 """psycopg without its cursors: what it does beside executing statements, which `test_direct` compares."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Text, bindparam, create_engine, func, select, text
+from sqlalchemy import (
+    Connection,
+    Text,
+    bindparam,
+    column,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
 
-from lazyengine.db.database import Database, _with_driver
+from lazyengine.db import prepared as module
+from lazyengine.db.database import Database
 from lazyengine.db.direct import Direct, commit
 from lazyengine.db.prepared import Session, session_of
 
@@ -57,19 +73,76 @@ def test_statements_that_somebody_gave_up_are_prepared_anew(database: Database) 
     assert len(tries) == 2
 
 
-@pytest.mark.parametrize("threshold", [None, 5])
-def test_where_nothing_is_prepared_it_works_as_well(database: Database, threshold: int | None) -> None:
-    """Behind a proxy that bears no prepared statements; and on a connection that is the caller's."""
-    engine = database.engine if threshold is None else create_engine(_with_driver(database.settings.database_url))
+def test_a_column_that_is_changed_elsewhere_costs_one_try(database: Database) -> None:
+    """A migration while processes run: what they have prepared does not fit any more."""
+    read = Direct(select(column("v")).select_from(table("changed")))
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE changed AS SELECT 1 AS v"))
+    assert database.transaction(lambda store: read.first(store.connection, {}).v) == 1
+    with database.engine.connect() as one, database.engine.begin() as other:
+        other.execute(text("ALTER TABLE changed ALTER v TYPE text"))
+        one.close()
+    tries: list[int] = []
+
+    def work(store: Any) -> Any:
+        tries.append(1)
+        return read.first(store.connection, {}).v
+
+    assert database.transaction(work) == "1"
+    assert len(tries) == 2
+
+
+def test_what_a_listener_changes_is_not_prepared(database: Database) -> None:
+    """Some write the id of a trace into each statement: the server would keep every one of them."""
+    numbers = count()
+
+    def comment(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> Any:
+        return f"{sql} /* {next(numbers)} */", parameters
+
+    event.listen(database.engine, "before_cursor_execute", comment, retval=True)
+    with database.engine.connect() as connection:
+        ECHO.first(connection, {"value": "abc"})
+        before = prepared(connection)
+        assert [ECHO.first(connection, {"value": "a" * n}).size for n in range(20)] == list(range(20))
+        assert prepared(connection) == before
+    event.remove(database.engine, "before_cursor_execute", comment)
+
+
+def test_the_server_keeps_so_many_statements_and_no_more(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PREPARED", 5)
+    others = [Direct(select(literal_column(str(n)).label("n"))) for n in range(10)]
+    for _ in range(2):
+        assert ECHO.first(connection, {"value": "abc"}).size == 3
+        assert [one.first(connection, {}).n for one in others] == list(range(10))
+    assert prepared(connection) == 5
+
+
+def test_a_connection_that_is_the_callers_keeps_nothing(database: Database) -> None:
+    """psycopg gives up what is prepared whenever a transaction is taken back."""
+    engine = create_engine(database.url)
     with engine.connect() as connection:
-        driver_of(connection).prepare_threshold = threshold
         assert ECHO.first(connection, {"value": "abc"}).size == 3
         assert prepared(connection) == 0
         connection.rollback()
         assert ECHO.first(connection, {"value": "abcd"}).size == 4
-        connection.invalidate()
-    if threshold is not None:
-        engine.dispose()
+        with driver_of(connection).pipeline(), pytest.raises(psycopg.ProgrammingError, match="pipeline"):
+            ECHO.first(connection, {"value": "abcd"})
+    engine.dispose()
+
+
+def test_a_transaction_that_has_failed_is_not_committed(database: Database) -> None:
+    """PostgreSQL answers such a COMMIT with a ROLLBACK, which is no error to it."""
+
+    def work(store: Any) -> None:
+        store.has_news = True
+        with suppress(DBAPIError):
+            store.connection.execute(text("SELECT 1/0"))
+
+    database.ring()
+    with pytest.raises(DBAPIError):
+        database.transaction(work)
 
 
 def test_a_transaction_begins_as_the_connection_says(database: Database) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from driving import OWNER, PAIR, done, history, names, new_id, started, success, wish
 from sqlalchemy import text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lazyengine import errors
 from lazyengine.db import tables as t
@@ -60,6 +60,35 @@ def test_a_superseded_decision_is_taken_again(
     answer = done(engine, id, "a")
     assert (names(answer.scheduled), answer.replayed) == (["b"], False)
     assert [row["generation"] for row in history(database, id)] == [1, 1, 2, 2]
+
+
+def test_of_two_decisions_neither_is_lost(engine: Engine, database: Database) -> None:
+    """What was saved first reaches the database before what is saved next, of another execution too."""
+    ids = [started(engine, PAIR) for _ in range(2)]
+
+    def work(store: Store) -> None:
+        found = [store.lock_execution(OWNER, id) for id in ids]
+        for id, locked in zip(ids, found, strict=True):
+            assert locked
+            header = locked.header
+            store.save_header(id, header, header._replace(info="seen", generation=9), engine.clock())
+
+    database.transaction(work)
+    assert [engine.get_execution(OWNER, id).info for id in ids] == ["seen", "seen"]
+
+
+@pytest.mark.backends("postgresql")
+def test_a_fault_of_ours_is_not_taken_for_somebody_elses_writing(engine: Engine, database: Database) -> None:
+    """A NULL where there may be none is told, and not tried again and again."""
+    id = started(engine, PAIR)
+
+    def work(store: Store) -> None:
+        locked = store.lock_execution(OWNER, id)
+        assert locked
+        store.save_header(id, locked.header, locked.header._replace(live=None, generation=9), engine.clock())  # type: ignore[arg-type]
+
+    with pytest.raises(IntegrityError):
+        database.transaction(work)
 
 
 @pytest.mark.backends("postgresql")

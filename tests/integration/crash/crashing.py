@@ -47,7 +47,7 @@ class Fuse:
 
 
 def around_commits(
-    engine: SqlEngine, before: Callable[[], None], after: Callable[[], None], setattr: Callable[..., None] = setattr
+    engine: SqlEngine, before: Callable[[], None], after: Callable[[], None], put: Callable[..., None] = setattr
 ) -> None:
     """Call something before and after each COMMIT of an engine; one may travel in one message with other statements."""
     commit, run = engine.dialect.do_commit, prepared.Session._run
@@ -68,9 +68,9 @@ def around_commits(
         after()
         return results
 
-    setattr(engine.dialect, "do_commit", do_commit)
+    put(engine.dialect, "do_commit", do_commit)
     if engine.dialect.driver == "psycopg":
-        setattr(prepared.Session, "_run", run_and_commit)
+        put(prepared.Session, "_run", run_and_commit)
 
 
 def crash(
