@@ -371,7 +371,7 @@ class Engine(Workflows, Watching):
         now = self.clock()
         if not self.database.snapshot(lambda store: anything_to_claim(store.connection, owner, claim, now)):
             return ()
-        return self.database.transaction(lambda store: claim_tasks(store.connection, owner, claim, self.clock()))
+        return self.database.transaction(lambda store: claim_tasks(store, owner, claim, self.clock()))
 
     def hold_task(self, owner: str, assignment: Assignment, worker: str, lease_seconds: float) -> bool:
         """Give one attempt to a worker; False if it is not on offer any more."""

@@ -275,9 +275,12 @@ def commit(connection: Connection, then: str) -> None:
 
 def connect_for_libpq(dialect: Dialect, record: Any, args: Any, more: Any) -> Any:
     """Connect; for SQLAlchemy's event `do_connect`."""
-    from lazyengine.db.prepared import PreparingConnection
+    from lazyengine.db.prepared import INDEXES, PreparingConnection
 
-    return PreparingConnection.connect(*args, **more)
+    made = PreparingConnection.connect(*args, **more)
+    made.execute(INDEXES)
+    made.commit()
+    return made
 
 
 def _session(connection: Connection) -> Any:

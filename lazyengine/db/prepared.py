@@ -28,6 +28,10 @@ ROLLBACK: Step = ("ROLLBACK", ())
 MOST_PREPARED = 100
 """Statements that the server keeps for one connection, each with its plan: up to a megabyte for one that saves much."""
 
+INDEXES = "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
+"""Every statement has its index, and the plan of a prepared one is kept: one that was made while a table was small must
+not read the whole of it, until PostgreSQL counts its rows anew, a minute later or more."""
+
 OUT_OF_DATE = "0A000"
 """SQLSTATE of a prepared statement whose columns have been changed; of much else, too."""
 
@@ -99,13 +103,20 @@ class Session:
         :param prepares: its text is one of few
         :raises psycopg.Error: as `psycopg.Cursor.execute` does
         """
-        step = self._step(text, given)
-        if self._driver.autocommit or self._libpq.transaction_status != TransactionStatus.IDLE:
-            return self._run(step, prepares=prepares)[0]
-        if (self._driver.isolation_level, self._driver.read_only, self._driver.deferrable) != (None, None, None):
-            self._driver.execute("")  # psycopg begins before anything that it executes, and knows how
-            return self._run(step, prepares=prepares)[0]
-        return self._run(BEGIN, step, prepares=prepares)[1]
+        return self.execute_many(text, [given], prepares)
+
+    def execute_many(self, text: str, rows: Sequence[Sequence[Any]], prepares: bool = True) -> Any:
+        """Execute a statement for several rows, in one message; return the result of the last.
+
+        Takes and raises what `execute` does.
+        """
+        steps = [self._step(text, given) for given in rows]
+        if not self._driver.autocommit and self._libpq.transaction_status == TransactionStatus.IDLE:
+            if (self._driver.isolation_level, self._driver.read_only, self._driver.deferrable) == (None, None, None):
+                steps = [BEGIN, *steps]
+            else:
+                self._driver.execute("")  # psycopg begins before anything that it executes, and knows how
+        return self._run(*steps, prepares=prepares)[-1]
 
     def commit(self, text: str, given: Sequence[Any], then: str | None = None, prepares: bool = True) -> Any:
         """Execute the last statement of a transaction, and commit.  Returns and raises what `execute` does.
@@ -241,9 +252,8 @@ class PreparedCursor:
             self._result = self._session.execute(text, given, prepares)
 
     def executemany(self, text: str, rows: Sequence[Sequence[Any]], prepares: bool = True) -> None:
-        """Takes and raises what `Session.execute` does."""
-        for given in rows:
-            self.execute(text, given, prepares=prepares)
+        """Takes and raises what `Session.execute_many` does."""
+        self._result = self._session.execute_many(text, rows, prepares)
 
     @property
     def rowcount(self) -> int:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, literal_
 
 from lazyengine.core.state import ATTEMPTED_TASK_STATES, ExecutionState
 from lazyengine.db import tables as t
-from lazyengine.db.claims import KEY, assignment_of, lock_oldest, rows_handed_out
+from lazyengine.db.claims import KEY, take_oldest
+from lazyengine.db.store import Store
 from lazyengine.records import Claim, Errand
 
 _mark = t.mark.c
@@ -24,17 +25,6 @@ _taken = and_(*_named, _mark.attempt == bindparam("of_attempt"), _mark.claimed_b
 _may_run = and_(
     or_(*(_mark.state == literal_column(f"'{state}'") for state in sorted(ATTEMPTED_TASK_STATES))),  # many at once
     exists().where(t.execution.c.id == _mark.execution_id, t.execution.c.state != ExecutionState.CANCELLED.value),
-)
-TAKE = (
-    update(t.mark)
-    .where(*_named)
-    .values(
-        offered_at=None,
-        claimed_by=bindparam("dispatcher"),
-        claim_key=None,
-        lease_expires_at=None,
-        resend_at=bindparam("until"),
-    )
 )
 _is_unheard = _mark.lease_expires_at.is_(None)
 # Who has it may have said so already: that lease stands.  MySQL assigns from left to right.
@@ -73,21 +63,12 @@ def next_offer(connection: Connection, target: str) -> datetime | None:
     return found
 
 
-def take(
-    connection: Connection, target: str, dispatcher: str, limit: int, now: datetime, until: datetime
-) -> tuple[Errand, ...]:
+def take(store: Store, target: str, dispatcher: str, limit: int, now: datetime, until: datetime) -> tuple[Errand, ...]:
     """Take up to `limit` tasks that have been on offer to a target longest, whoever owns them, until `until`."""
-    keys = lock_oldest(connection, None, Claim(dispatcher, (target,), limit=limit), now)
-    if not keys:
-        return ()
-    took = {"dispatcher": dispatcher, "until": until}
-    connection.execute(TAKE, [_of(key) | took for key in keys])
-    rows = rows_handed_out(connection, keys)
+    found = take_oldest(store, None, Claim(dispatcher, (target,), limit=limit), now, resend_at=until)
     return tuple(
-        Errand(
-            row.owner, (row.node_id, row.iteration, row.item), assignment_of(row, now), row.sends or 0, row.unsent_since
-        )
-        for row in rows
+        Errand(owner, (row.node_id, row.iteration, row.item), assignment, row.sends or 0, row.unsent_since)
+        for row, owner, assignment in found
     )
 
 
@@ -147,10 +128,6 @@ def take_up(connection: Connection, now: datetime, dispatcher: str | None = None
             (_mark.claimed_by, case((is_sent, null()), else_=_mark.claimed_by)),
         )
     ).rowcount
-
-
-def _of(key: Any) -> dict[str, Any]:
-    return {f"of_{name}": value for name, value in key._mapping.items()}
 
 
 def _of_errand(errand: Errand, dispatcher: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Relay(Lane):
     def _take(self, now: datetime) -> tuple[Errand, ...]:
         until = now + timedelta(seconds=BATCH_SECONDS + (TRIES + 1) * self.target.timeout_seconds)
         return self.database.transaction(
-            lambda store: take(store.connection, self.target.name, self.holder, self.limit, now, until)
+            lambda store: take(store, self.target.name, self.holder, self.limit, now, until)
         )
 
     def _send(self, errands: Sequence[Errand], until: datetime) -> list[tuple[Errand, Report]]:

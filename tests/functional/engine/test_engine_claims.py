@@ -92,7 +92,7 @@ def test_two_at_the_same_moment_never_get_the_same(engine: Engine, database: Dat
     outer = Claim("w1", limit=3)
 
     def work(store: Store) -> list[str]:
-        mine = names(claim_tasks(store.connection, OWNER, outer, engine.clock()))
+        mine = names(claim_tasks(store, OWNER, outer, engine.clock()))
         inner.extend(claim(engine, "w2"))
         return mine
 

@@ -53,6 +53,18 @@ def analyze(database: Database) -> None:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(sql[database.dialect]).close()
 
 
+def rows_read(database: Database) -> int:
+    """Return how many rows and entries of indexes PostgreSQL has read in this database so far, by any connection."""
+    query = (
+        "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables)"
+        " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"
+    )
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()").close()
+        connection.commit()
+        return int(connection.exec_driver_sql(query).scalar_one())
+
+
 def whole_table_reads(database: Database, statement: Statement) -> list[str]:
     """Return the steps of the statement's plan that read a whole table."""
     return {"sqlite": _of_sqlite, "postgresql": _of_postgresql, "mysql": _of_mysql}[database.dialect](
@@ -65,8 +77,6 @@ def _explain(database: Database, statement: Statement) -> list[dict[str, Any]]:
         return []  # MariaDB shows ALL for the table that VALUES go into
     prefix = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN (FORMAT JSON) ", "mysql": "EXPLAIN "}
     with database.engine.connect() as connection:
-        if database.dialect == "postgresql":  # as on a disk without a head; 4.0 prefers reading small tables whole
-            connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1").close()
         sql = prefix[database.dialect] + statement.sql
         if "$1" in sql:  # PostgreSQL's own placeholders
             raw = RawCursor(connection.connection.driver_connection, row_factory=dict_row)
