@@ -294,7 +294,7 @@ class Store(Graphs):
 
     def marks(self, execution_id: str, ids: Iterable[int]) -> dict[Key, Mark]:
         """Return the marks of iteration 1 of these nodes, as far as they have one."""
-        read = {id: self._first_runs.pop((execution_id, id), UNREAD) for id in ids}
+        read = {id: self._first_runs.get((execution_id, id), UNREAD) for id in ids}
         unread = [id for id, row in read.items() if row is UNREAD]
         rows = [row for row in read.values() if row is not UNREAD and row is not None]
         rows += _marks.rows(self.connection, {"execution_id": execution_id}, unread)
@@ -330,7 +330,7 @@ class Store(Graphs):
 
     def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Any]:
         """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
-        first = self._first_runs.pop((execution_id, node_id), UNREAD)
+        first = self._first_runs.get((execution_id, node_id), UNREAD)
         if first is None:
             return {}
         if first is not UNREAD and (iteration == 1 or (iteration is None and first.runs <= 1)):
