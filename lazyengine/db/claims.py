@@ -51,7 +51,7 @@ _TAKEN = ("claimed_by", "claim_key", "lease_expires_at", "resend_at")
 TAKE = Direct(
     update(t.mark)
     .where(*(column == bindparam(of_row(column.name, 1), type_=column.type) for column in KEY))
-    .values(offered_at=null(), **{name: bindparam(of_row(name, 1), type_=_mark[name].type) for name in _TAKEN})
+    .values(offered_at=null(), **{name: bindparam(name, type_=_mark[name].type) for name in _TAKEN})
 )
 
 
@@ -94,9 +94,7 @@ def take_oldest(
     """Take what has been on offer longest, up to the limit of a claim, for its worker; the longest begun come first."""
     rows = lock_oldest(store.connection, owner, claim, now)
     taken = dict(zip(_TAKEN, (claim.worker, claim.key, lease_expires_at, resend_at), strict=True))
-    TAKE.run_many(
-        store.connection, [{column.name: getattr(row, column.name) for column in KEY} | taken for row in rows]
-    )
+    TAKE.run_many(store.connection, taken, ({column.name: getattr(row, column.name) for column in KEY} for row in rows))
     found = _handed_out(store, rows, now)
     return [one._replace(assignment=replace(one.assignment, lease_expires_at=lease_expires_at)) for one in found]
 

@@ -65,9 +65,9 @@ class Direct:
         hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False, commits=True, then=then)
         return hit
 
-    def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
+    def run_many(self, connection: Connection, values: Values, rows: Iterable[Values]) -> None:
         """Execute a statement for one row several times, if there are any rows.  Raises as `rows` does."""
-        self._on(connection).execute_many(connection, rows)
+        self._on(connection).execute_many(connection, values, rows)
 
     def _on(self, connection: Connection) -> "_Compiled":
         dialect = connection.dialect
@@ -199,8 +199,8 @@ class _Compiled:
         finally:
             cursor.close()
 
-    def execute_many(self, connection: Connection, rows: Iterable[Values]) -> None:
-        given = [self._given(({}, row, self._constants)) for row in rows]
+    def execute_many(self, connection: Connection, values: Values, rows: Iterable[Values]) -> None:
+        given = [self._given((values, row, self._constants)) for row in rows]
         if given:
             self._executed(connection, given, many=True).close()
 
@@ -220,21 +220,27 @@ class _Compiled:
             connection.begin()  # as `Connection.execute` does
         cursor = _session(connection).cursor() if self._is_psycopg else connection.connection.cursor()
         try:
-            heard = connection.dispatch.before_cursor_execute, connection.dispatch.after_cursor_execute
-            text, context = self._text, _context(connection, cursor, self._text, many) if any(heard) else None
-            for listen in heard[0]:
-                text, given = listen(connection, cursor, text, given, context, many)
-            if self._is_psycopg and text is not self._text:
-                how["prepares"] = False  # a listener has put something into it: it may be another one each time
-            (cursor.executemany if many else cursor.execute)(text, given, **how)
-            for listen in heard[1]:
-                listen(connection, cursor, text, given, context, many)
+            if connection._has_events or connection.engine._has_events:  # as SQLAlchemy asks it
+                self._execute_aloud(connection, cursor, given, many, how)
+            else:
+                (cursor.executemany if many else cursor.execute)(self._text, given, **how)
         except BaseException as error:
             cursor.close()
             if isinstance(error, connection.dialect.loaded_dbapi.Error):
                 raise _translated(error, connection, cursor, self._text, given) from error
             raise
         return cursor
+
+    def _execute_aloud(self, connection: Connection, cursor: Any, given: Any, many: bool, how: dict[str, Any]) -> None:
+        """Execute it, and tell those who listen to cursors before and after."""
+        text, context = self._text, _context(connection, cursor, self._text, many)
+        for listen in connection.dispatch.before_cursor_execute:
+            text, given = listen(connection, cursor, text, given, context, many)
+        if self._is_psycopg and text is not self._text:
+            how["prepares"] = False  # a listener has put something into it: it may be another one each time
+        (cursor.executemany if many else cursor.execute)(text, given, **how)
+        for listen in connection.dispatch.after_cursor_execute:
+            listen(connection, cursor, text, given, context, many)
 
     def _fetched(self, cursor: Any, dialect: Dialect) -> list[Any]:
         if self._loads is None:  # the types ask for the driver's own, which stand beside the first result
@@ -284,9 +290,14 @@ def connect_for_libpq(dialect: Dialect, record: Any, args: Any, more: Any) -> An
 
 
 def _session(connection: Connection) -> Any:
+    driver: Any = connection.connection.driver_connection
+    return getattr(driver, "session", None) or _new_session(driver)
+
+
+def _new_session(driver: Any) -> Any:
     from lazyengine.db.prepared import session_of
 
-    return session_of(connection.connection.driver_connection)  # type: ignore[arg-type]
+    return session_of(driver)
 
 
 def _convert(type_: Any, dialect: Dialect, kind: str, *args: Any) -> Convert | None:

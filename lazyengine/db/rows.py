@@ -43,6 +43,7 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.core.values import make
+from lazyengine.db.statements import RARE_OF_MARK
 from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
@@ -145,7 +146,7 @@ def _edge(on: str, to: int | str, guard: str | None, message: str | None) -> Edg
 
 def header_of(row: Row[Any]) -> Header:
     return Header(
-        state=ExecutionState(row.state),
+        state=EXECUTION_STATES[row.state],
         live=row.live,
         asleep=row.asleep,
         backlog=row.backlog,
@@ -229,13 +230,19 @@ def execution_of(row: Row[Any]) -> Execution:
 # -- marks ------------------------------------------------------------------------------------------------------------
 
 
+TASK_STATES, EXECUTION_STATES = (
+    dict(zip(TaskState, TaskState, strict=True)),
+    dict(zip(ExecutionState, ExecutionState, strict=True)),
+)
+"""By their names: a tenth of what it takes to call the enumeration."""
+
 _OF_MARK: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
     *((name, name, None) for name in (
         "iteration", "item", "info", "attempt", "live", "dead", "runs", "ended", "place", "told", "retries", "given",
         "hold", "asks", "asleep", "started_at", "due_at", "deadline_at", "finished_at", "finished_event",
     )),
-    ("state", "state", TaskState),
-    ("ending", "ending", TaskState),
+    ("state", "state", TASK_STATES.__getitem__),
+    ("ending", "ending", TASK_STATES.__getitem__),
     ("intent", "intent", Intent),
     ("strategy", "strategy", Strategy),
     ("unhandled", "unhandled", bool),
@@ -282,30 +289,67 @@ def context_from_json(value: list[Any] | None) -> Context:
     return Context(slots, versions, origins, context_from_json(before[0]) if before else None)
 
 
-def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: datetime) -> dict[str, Any]:
+_PLAIN: dict[str, Any] = {
+    field.name: {} if field.name == "fed" else field.default
+    for field in fields(Mark)
+    if field.name in RARE_OF_MARK or field.name == "items"
+}
+"""Of a mark: the fields of its rare columns, with their defaults."""
+
+
+def is_plain(mark: Mark, data: RunData) -> bool:
+    """Tell whether the rare columns of a mark have their defaults."""
+    own = vars(mark)
+    if any(own[name] != _PLAIN[name] for name in own.keys() & _PLAIN.keys()):
+        return False
+    outcome = mark.outcome
+    if outcome and (outcome.failure or mark.state in BACKWARD_TASK_STATES):
+        return False
+    return data is NO_DATA
+
+
+def mark_row(mark: Mark, node: Node, data: RunData, now: datetime, is_plain: bool = False) -> dict[str, Any]:
+    """Return what is written of a mark, but for what all rows of a decision share.
+
+    :param is_plain: without its rare columns
+    """
     outcome = mark.outcome
     reported = mark.reported or outcome
     handed_out = mark.state in ATTEMPTED_TASK_STATES
     is_work = node.workflow is None and (mark.item != WHOLE or not node.items)
     offered = handed_out and is_work and mark.intent is not Intent.RETURN
-    failure = asdict(outcome.failure) if outcome and outcome.failure else None
     undone = outcome is not None and mark.state in BACKWARD_TASK_STATES
-    return {
-        "execution_id": execution_id,
+    row = {
         "node_id": mark.node,
         "iteration": mark.iteration,
-        "item": mark.item,
         "state": mark.state,
-        "info": mark.info,
         "attempt": mark.attempt,
         "live": mark.live,
         "dead": mark.dead,
         "runs": mark.runs,
         "ended": mark.ended,
         "chosen": list(mark.chosen) or None,
+        "told": mark.told,
+        "action": data.action or node.workflow or node.action,
+        "target": data.target or node.target,
+        "started_at": mark.started_at,
+        "finished_at": mark.finished_at,
+        "finished_event": mark.finished_event,
+        "outcome_digest": outcome_digest(reported) if reported else None,
+        "result": outcome.result if outcome and not undone else None,
+        "offered_at": now if offered else None,
+    }
+    return row if is_plain else row | _rare_of(mark, data, undone)
+
+
+def _rare_of(mark: Mark, data: RunData, undone: bool) -> dict[str, Any]:
+    outcome = mark.outcome
+    failure = asdict(outcome.failure) if outcome and outcome.failure else None
+    return {
+        "item": mark.item,
+        "info": mark.info,
         "intent": mark.intent,
         "place": mark.place,
-        "told": mark.told,
         "retries": mark.retries,
         "ending": mark.ending,
         "unhandled": int(mark.unhandled) or None,
@@ -322,22 +366,13 @@ def mark_row(execution_id: str, mark: Mark, node: Node, data: RunData, now: date
         "due_at": mark.due_at,
         "deadline_at": mark.deadline_at,
         "alarm_at": mark.alarm_at,
-        "action": data.action or node.workflow or node.action,
         "child_id": data.child_id,
-        "target": data.target or node.target,
-        "created_at": now,
-        "started_at": mark.started_at,
-        "finished_at": mark.finished_at,
-        "finished_event": mark.finished_event,
-        "outcome_digest": outcome_digest(reported) if reported else None,
-        "result": outcome.result if outcome and not undone else None,
         "failure": None if undone else failure,
         "undone": [outcome.result, failure] if outcome and undone else None,
         "context": context_to_json(data.context) if data.context else None,
         "input": data.input,
         "published": data.published,
         "attempts": data.attempts,
-        "offered_at": now if offered else None,
     }
 
 
@@ -396,9 +431,12 @@ def outcome_digest(outcome: Outcome) -> str:
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
-def event_row(execution_id: str, event: Event) -> dict[str, Any]:
-    return {
-        "execution_id": execution_id,
+def event_row(event: Event, is_plain: bool = False) -> dict[str, Any]:
+    """Return what is written of an event, but for what all rows of a decision share.
+
+    :param is_plain: without its rare columns
+    """
+    row: dict[str, Any] = {
         "number": event.number,
         "generation": event.generation,
         "at": event.at,
@@ -406,8 +444,13 @@ def event_row(execution_id: str, event: Event) -> dict[str, Any]:
         "state": event.state,
         "node_id": event.node,
         "iteration": event.iteration,
-        "item": event.item,
         "attempt": event.attempt,
-        "info": event.info,
-        "late": asdict(event.late) if event.late else None,
     }
+    if is_plain:
+        return row
+    return row | {"item": event.item, "info": event.info, "late": asdict(event.late) if event.late else None}
+
+
+def is_plain_event(event: Event) -> bool:
+    """Tell whether the rare columns of an event have their defaults."""
+    return event.item is None and event.info is None and event.late is None

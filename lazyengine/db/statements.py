@@ -18,7 +18,7 @@ graph_head             SELECT … FROM graph WHERE id = ?             (at the en
 On PostgreSQL LOCK_AND_READ is the first, third and fifth in one, and `save_decision` the three that write.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -141,7 +141,8 @@ BACKLOG = (
     .limit(bindparam("limit"))
 )
 _saved = update(t.execution).where(_execution.id == bindparam("execution_id"))
-_header = {name: bindparam(name, type_=_execution[name].type) for name in (*HEADER, "updated_at")}
+_header = {name: bindparam(name, type_=_execution[name].type) for name in HEADER}
+_header["updated_at"] = bindparam("now", type_=_execution.updated_at.type)
 _end = _header | {name: bindparam(name, type_=_execution[name].type) for name in ("output", "finished_at")}
 _is_current = _execution.generation == bindparam("before")
 SAVE_HEADER, SAVE_END = _saved.where(_is_current).values(_header), _saved.where(_is_current).values(_end)
@@ -157,7 +158,28 @@ LEASE = (
 )  # the claim's, not the decision's
 
 
-def save_marks(dialect: str, count: int) -> Insert:
+RARE_OF_MARK = (
+    "item", "info", "intent", "place", "retries", "ending", "unhandled", "last", "given", "item_counts", "fed", "loop",
+    "hold", "holds", "strategy", "asks", "asleep", "due_at", "deadline_at", "alarm_at", "child_id", "failure",
+    "context", "input", "published", "undone", "attempts",
+)  # fmt: skip
+RARE_OF_EVENT = ("item", "info", "late")
+RARE_OF_HEADER = (
+    "info", "cause", "asleep", "backlog", "held", "unhandled", "cancelled", "ignored", "reverted", "broken",
+)  # fmt: skip
+"""Columns that most marks and events leave at their defaults, and most decisions as they are.
+
+A decision that does so throughout is *plain*: they are not sent.  Measured on PostgreSQL, for a completion: 7 % of the
+instructions of the process less.
+"""
+SHARED_OF_MARK, SHARED_OF_EVENT = (
+    {"execution_id": "execution_id", "created_at": "now"},
+    {"execution_id": "execution_id"},
+)
+"""Columns that are the same in all rows of a decision, and the parameter that holds it."""
+
+
+def save_marks(dialect: str, count: int, is_plain: bool = False) -> Insert:
     """Build the upsert of `count` marks.
 
     A result once stored stays where a later decision has none, while the task is reverted, or asked about; and a task
@@ -165,10 +187,12 @@ def save_marks(dialect: str, count: int) -> Insert:
     between.  Nobody holds a new attempt, and what has ended shows who held it, but is leased no more.
 
     :param count: its parameters are those of as many rows
+    :param is_plain: they leave what is rare at its defaults
     """
     columns = [column for column in t.mark.c if column.name not in LEASE]
     names = [column.name for column in columns]
-    values = _rows(columns, 1, count)
+    sent = [column for column in columns if not (is_plain and column.name in RARE_OF_MARK)]
+    values = _rows(sent, 1, count, SHARED_OF_MARK)
     statement: Any
     if dialect == "mysql":
         statement = mysql_insert(t.mark).values(values)
@@ -201,28 +225,37 @@ def save_marks(dialect: str, count: int) -> Insert:
     return statement.on_conflict_do_update(index_elements=list(t.mark.primary_key), set_=changes)  # type: ignore[no-any-return]
 
 
-def append_history(count: int, first: int = 1) -> Insert:
-    """Build the insert of `count` rows of history, whose parameters are those of the rows from `first` on."""
-    return insert(t.history).values(_rows(t.history.c, first, count))
+def append_history(count: int, is_plain: bool = False, first: int = 1) -> Insert:
+    """Build the insert of `count` rows of history, whose parameters are those of the rows from `first` on.
+
+    :param is_plain: they leave what is rare at its defaults
+    """
+    sent = [column for column in t.history.c if not (is_plain and column.name in RARE_OF_EVENT)]
+    return insert(t.history).values(_rows(sent, first, count, SHARED_OF_EVENT))
 
 
-def save_decision(marks: int, events: int, ends: bool) -> Executable:
+def save_decision(marks: int, events: int, ends: bool, is_plain: bool) -> Executable:
     """Build all of it as one statement of PostgreSQL; the rows are those of the marks, then those of the history.
 
     It may travel with a COMMIT, so that what is superseded must be an error: its generation becomes NULL, which the
     column is not.
     Measured with `bench/put.py`: a third more completions a second than as three.
     """
-    parts = [save_marks("postgresql", marks).cte("saved_marks")] if marks else []
+    parts = [save_marks("postgresql", marks, is_plain).cte("saved_marks")] if marks else []
     if events:
-        parts.append(append_history(events, marks + 1).cte("noted"))
-    header = _end if ends else _header
+        parts.append(append_history(events, is_plain, marks + 1).cte("noted"))
+    header = {
+        name: value for name, value in (_end if ends else _header).items() if not is_plain or name not in RARE_OF_HEADER
+    }
     generation = case((_is_current, header["generation"]))
     return _saved.values(header | {"generation": generation}).add_cte(*parts)
 
 
-def _rows(columns: Iterable[Column[Any]], first: int, count: int) -> list[dict[str, Any]]:
+def _rows(columns: Iterable[Column[Any]], first: int, count: int, shared: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
-        {column.name: bindparam(of_row(column.name, number), type_=column.type) for column in columns}
+        {
+            column.name: bindparam(shared.get(column.name) or of_row(column.name, number), type_=column.type)
+            for column in columns
+        }
         for number in range(first, first + count)
     ]

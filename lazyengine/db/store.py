@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -31,6 +32,8 @@ from lazyengine.db.rows import (
     execution_of,
     header_of,
     identity_of,
+    is_plain,
+    is_plain_event,
     mark_of,
     mark_row,
     parent_columns,
@@ -44,6 +47,7 @@ from lazyengine.db.statements import (
     LOCK_EXECUTION,
     MARKS,
     NOTIFY,
+    RARE_OF_HEADER,
     READ_WITH_LOCK,
     REGION,
     RING,
@@ -64,6 +68,7 @@ _execution = t.execution.c
 _mark = t.mark.c
 
 UNREAD: Any = object()
+_rare = attrgetter(*RARE_OF_HEADER)
 _MarkRow: Any = namedtuple("MarkRow", [column.name for column in READ_WITH_LOCK])  # type: ignore[misc]
 
 _lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
@@ -77,18 +82,18 @@ MOST_AT_ONCE, MOST_BESIDE = 32, 6
 
 
 @cache
-def _save_marks(count: int) -> Direct:
-    return Direct(lambda dialect: save_marks(dialect, count))
+def _save_marks(count: int, is_plain: bool) -> Direct:
+    return Direct(lambda dialect: save_marks(dialect, count, is_plain))
 
 
 @cache
-def _append_history(count: int) -> Direct:
-    return Direct(append_history(count))
+def _append_history(count: int, is_plain: bool) -> Direct:
+    return Direct(append_history(count, is_plain))
 
 
 @cache
-def _save_decision(marks: int, events: int, ends: bool) -> Direct:
-    return Direct(save_decision(marks, events, ends))
+def _save_decision(marks: int, events: int, ends: bool, is_plain: bool) -> Direct:
+    return Direct(save_decision(marks, events, ends, is_plain))
 
 
 MOST_READ_AHEAD = 32
@@ -368,24 +373,27 @@ class Store(Graphs):
         :raises Superseded: the header is not at the generation of `before` any more
         """
         self.flush()
-        header = {name: getattr(after, name) for name in HEADER} | {"updated_at": now} | ended
+        shared = {"execution_id": execution_id, "now": now}
+        header = shared | {name: getattr(after, name) for name in HEADER} | {"before": before.generation} | ended
         if ended:
             header["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
-        header |= {"execution_id": execution_id, "before": before.generation}
+        plain = _rare(before) == _rare(after) and all(map(is_plain_event, events))
+        plain = plain and all(is_plain(mark, data) for mark, _, data in runs)
 
         def row_of(run: tuple[Mark, Node, RunData]) -> dict[str, Any]:
-            return mark_row(execution_id, *run, now)
+            return mark_row(*run, now, plain)
 
         def note_of(event: Event) -> dict[str, Any]:
-            return event_row(execution_id, event)
+            return event_row(event, plain)
 
         if self._connection.dialect.driver == "psycopg":
-            runs, events = self._rest(_save_marks, runs, row_of), self._rest(_append_history, events, note_of)
-            statement = _save_decision(len(runs), len(events), bool(ended))
+            runs = self._rest(partial(_save_marks, is_plain=plain), shared, runs, row_of)
+            events = self._rest(partial(_append_history, is_plain=plain), shared, events, note_of)
+            statement = _save_decision(len(runs), len(events), bool(ended), plain)
             self._unsaved = statement, (header, *map(row_of, runs), *map(note_of, events))
         else:
-            _save_marks(1).run_many(self.connection, map(row_of, runs))
-            _append_history(1).run_many(self.connection, map(note_of, events))
+            _save_marks(1, plain).run_many(self.connection, shared, map(row_of, runs))
+            _append_history(1, plain).run_many(self.connection, shared, map(note_of, events))
             self._check((_save_end if ended else _save_header).run(self.connection, header))
         self._first_runs.clear()
 
@@ -428,11 +436,14 @@ class Store(Graphs):
                 raise Superseded from error
             raise
 
-    def _rest(self, statement: Callable[[int], Direct], values: Sequence[T], row_of: Callable[[T], Any]) -> Sequence[T]:
+    def _rest(
+        self, statement: Callable[[int], Direct], shared: dict[str, Any], values: Sequence[T],
+        row_of: Callable[[T], Any],
+    ) -> Sequence[T]:  # fmt: skip
         """Write all rows but the last `MOST_BESIDE` at most, and return those."""
         while len(values) > MOST_BESIDE:
             count = MOST_AT_ONCE if len(values) >= MOST_AT_ONCE else MOST_BESIDE
-            statement(count).run(self.connection, {}, *map(row_of, values[:count]))
+            statement(count).run(self.connection, shared, *map(row_of, values[:count]))
             values = values[count:]
         return values
 

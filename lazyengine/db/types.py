@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import ARRAY, DateTime, Dialect, Integer, String, Text
@@ -54,6 +54,12 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
+@lru_cache
+def _text_of(moment: datetime | None) -> str | None:
+    """Write a moment for PostgreSQL.  A decision writes the same one several times."""
+    return None if moment is None else moment.isoformat()
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, to the microsecond."""
 
@@ -71,7 +77,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def bind_processor(self, dialect: Dialect) -> Any:
-        return None if dialect.name == "postgresql" else super().bind_processor(dialect)
+        return _text_of if dialect.name == "postgresql" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

@@ -20,6 +20,8 @@ from lazyengine.db.statements import append_history, save_marks
 
 EXECUTION = "00000000-0000-4000-8000-000000000001"
 NOW = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+SHARED = {"execution_id": EXECUTION, "now": NOW}
+"""What all rows of a decision share."""
 FULL = Mark(
     7, state=TaskState.FAILURE, info="why \ud800 and \0", attempt=2, chosen=(3, 4), fed={1: 2}, started_at=NOW,
     outcome=Outcome(TaskState.FAILURE, {"ä": [1, 2.5, None]}, Failure("t", "m", {"d": 1})),
@@ -35,7 +37,7 @@ _mark, _history = t.mark.c, t.history.c
 def rows_of(count: int) -> list[dict[str, Any]]:
     """Rows of marks: one with much in it, the others empty."""
     marks = [FULL, *(Mark(8 + number) for number in range(count - 1))]
-    return [mark_row(EXECUTION, mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
+    return [mark_row(mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -44,14 +46,14 @@ def test_what_is_written_and_read_is_the_same_as_through_sqlalchemy(database: Da
     statement = select(*_mark).where(_mark.execution_id == bindparam("id")).order_by(_mark.node_id)
     rows, ours = rows_of(count), Direct(lambda dialect: save_marks(dialect, count))
     with database.engine.connect() as connection:
-        hit = ours.run(connection, {}, *rows)
+        hit = ours.run(connection, SHARED, *rows)
         written = [tuple(row) for row in connection.execute(statement, {"id": EXECUTION})]
         assert [tuple(row) for row in Direct(statement).rows(connection, {"id": EXECUTION})] == written
         first = Direct(statement).first(connection, {"id": EXECUTION})
         assert (first.info, first.started_at, first.result) == (FULL.info, NOW, {"ä": [1, 2.5, None]})
         connection.rollback()
         for row in rows:
-            connection.execute(insert(t.mark), row)
+            connection.execute(insert(t.mark), row | {"execution_id": EXECUTION, "created_at": NOW})
         assert [tuple(row) for row in connection.execute(statement, {"id": EXECUTION})] == written
     assert hit == count
 
@@ -60,8 +62,8 @@ def test_one_row_several_times(database: Database) -> None:
     ours = Direct(append_history(1))
     events = [Event(n, 1, NOW, EventKind.TASK, "RUNNING", n) for n in range(1, 6)]
     with database.engine.connect() as connection:
-        ours.run_many(connection, (event_row(EXECUTION, event) for event in events))
-        ours.run_many(connection, [])
+        ours.run_many(connection, SHARED, (event_row(event) for event in events))
+        ours.run_many(connection, SHARED, [])
         found = connection.execute(select(_history.number).order_by(_history.number)).scalars()
         assert list(found) == [1, 2, 3, 4, 5]
 
@@ -71,8 +73,8 @@ def test_lists_of_any_length(database: Database, size: int) -> None:
     """A list is filled up by its last value, which finds nothing twice."""
     ours = DirectList(select(_history.number).where(_history.execution_id == bindparam("id")), _history.number)
     with database.engine.connect() as connection:
-        events = [event_row(EXECUTION, Event(n, 1, NOW, EventKind.TASK, "RUNNING")) for n in range(300)]
-        connection.execute(insert(t.history), events)
+        events = [event_row(Event(n, 1, NOW, EventKind.TASK, "RUNNING")) for n in range(300)]
+        connection.execute(insert(t.history), [one | {"execution_id": EXECUTION} for one in events])
         wanted = list(range(0, 2 * size, 2))
         found = [row.number for row in ours.rows(connection, {"id": EXECUTION}, wanted)]
         assert sorted(found) == [number for number in wanted if number < 300]
@@ -99,12 +101,12 @@ def test_who_listens_to_cursors_hears_them(database: Database) -> None:
 
 def test_errors_are_sqlalchemys(database: Database) -> None:
     """A duplicate key, which a transaction is repeated for."""
-    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
+    row = event_row(Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
     with database.engine.connect() as connection:
         ours = Direct(append_history(1))
-        ours.run(connection, {}, row)
+        ours.run(connection, SHARED, row)
         with pytest.raises(IntegrityError) as caught:
-            ours.run(connection, {}, row)
+            ours.run(connection, SHARED, row)
     assert not caught.value.connection_invalidated
 
 
@@ -159,12 +161,12 @@ def test_an_engine_that_is_given_up_leaves_nothing(database: Database) -> None:
 
 
 def test_values_are_hidden_where_the_engine_says_so(database: Database) -> None:
-    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING", info="a secret"))
+    row = event_row(Event(1, 1, NOW, EventKind.TASK, "RUNNING", info="a secret"))
     engine = create_engine(database.url, hide_parameters=True)
     with engine.connect() as connection:
-        Direct(append_history(1)).run(connection, {}, row)
+        Direct(append_history(1)).run(connection, SHARED, row)
         with pytest.raises(IntegrityError) as caught:
-            Direct(append_history(1)).run(connection, {}, row)
+            Direct(append_history(1)).run(connection, SHARED, row)
     engine.dispose()
     assert "a secret" not in str(caught.value)
 
@@ -172,9 +174,9 @@ def test_values_are_hidden_where_the_engine_says_so(database: Database) -> None:
 def test_marks_that_differ_keep_their_own_values(database: Database) -> None:
     """Every row of a statement for several has the types of the first."""
     marks = [replace(FULL, node=node, chosen=(node,)) for node in (1, 2, 3)]
-    rows = [mark_row(EXECUTION, mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
+    rows = [mark_row(mark, Node(mark.node, "n"), NO_DATA, NOW) for mark in marks]
     with database.engine.connect() as connection:
-        Direct(lambda dialect: save_marks(dialect, 3)).run(connection, {}, *rows)
+        Direct(lambda dialect: save_marks(dialect, 3)).run(connection, SHARED, *rows)
         found = connection.execute(select(_mark.node_id, _mark.chosen, _mark.failure).order_by(_mark.node_id)).all()
     assert [(row.node_id, row.chosen, row.failure["message"]) for row in found] == [
         (1, [1], "m"), (2, [2], "m"), (3, [3], "m"),
@@ -183,11 +185,11 @@ def test_marks_that_differ_keep_their_own_values(database: Database) -> None:
 
 def test_it_begins_a_transaction_where_there_is_none(database: Database) -> None:
     """Which whoever has the connection commits, or takes back."""
-    row = event_row(EXECUTION, Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
+    row = event_row(Event(1, 1, NOW, EventKind.TASK, "RUNNING"))
     count = select(_history.number)
     for end, left in (("rollback", 0), ("commit", 1)):
         with database.engine.connect() as connection:
-            Direct(append_history(1)).run(connection, {}, row)
+            Direct(append_history(1)).run(connection, SHARED, row)
             getattr(connection, end)()
         with database.engine.connect() as connection:
             assert len(connection.execute(count).all()) == left

@@ -57,7 +57,7 @@ def test_a_lease_that_was_asked_for_while_the_task_was_sent_stands(
 ) -> None:
     id = started(timed, {"a": {"target": "gpu"}})
     until = clock.now + timedelta(seconds=60)
-    sent = database.transaction(lambda store: take(store.connection, "gpu", "dispatch:x", 5, clock.now, until))
+    sent = database.transaction(lambda store: take(store, "gpu", "dispatch:x", 5, clock.now, until))
     timed.heartbeat(OWNER, id, Heartbeat("a", attempt=1, lease_seconds=3600))
     lease = None if seconds is None else clock.now + timedelta(seconds=seconds)
     database.transaction(lambda store: give(store.connection, sent, "dispatch:x", None, lease))
