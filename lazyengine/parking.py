@@ -24,6 +24,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from lazyengine.api.waiting import STAY, Parked, Stay
+from lazyengine.balancing import HEADCOUNT, MOMENT_SECONDS, MOST_MOMENTS
 
 LOG = logging.getLogger("lazyengine.api")
 SLOWEST_PIECE_SECONDS = 10.0
@@ -109,6 +110,7 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
         self.deadlines: list[tuple[Any, int, Stay]] = []  # a heap
         self.number = count()
         self.queued: set[Any] = set()  # connections whose request waits for a thread
+        self.moments = 0  # how often it looked away from a connection that waits
 
     def init_process(self) -> None:
         """Serve.  Gunicorn looks its settings up dozens of times a request: from now on they are plain attributes.
@@ -187,6 +189,16 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
 
     # -- in the main loop ---------------------------------------------------------------------------------------------
 
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, unless another worker has fewer (`lazyengine.balancing`)."""
+        if self.moments < MOST_MOMENTS and HEADCOUNT.anybody_below(self.nr_conns):
+            self.moments += 1
+            time.sleep(MOMENT_SECONDS)
+            return
+        self.moments = 0
+        super().accept(listener)
+        HEADCOUNT.tell(self.age, self.nr_conns)
+
     def enqueue_req(self, conn: Any) -> None:
         """Hand a connection to the threads."""
         self.queued.add(conn)
@@ -262,6 +274,10 @@ class ParkingWorker(ThreadWorker):  # type: ignore[misc]
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, not longer than somebody's time is up."""
+        if self.alive:
+            HEADCOUNT.tell(self.age, self.nr_conns)
+        else:
+            HEADCOUNT.leave(self.age)
         if not self.alive:
             for stay in list(self.parked):
                 self.call(stay)

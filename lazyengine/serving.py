@@ -13,6 +13,7 @@ import tempfile
 from typing import Any
 
 from lazyengine.auth import Authenticator
+from lazyengine.balancing import HEADCOUNT
 from lazyengine.callbacks import UNSPECIFIED
 from lazyengine.db.database import Database
 from lazyengine.engine import Engine
@@ -51,6 +52,11 @@ def on_starting(server: Any) -> None:
 def on_exit(server: Any) -> None:
     """After the last worker."""
     shutil.rmtree(os.environ[MULTIPROCESS], ignore_errors=True)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """After a worker, however it ended."""
+    HEADCOUNT.leave(worker.age)
 
 
 def when_ready(server: Any) -> None:
