@@ -11,12 +11,24 @@ from sqlalchemy import bindparam, create_engine, event, insert, literal_column, 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lazyengine.core.graph import Node
-from lazyengine.core.state import Event, EventKind, Failure, Mark, Outcome, TaskState
+from lazyengine.core.state import (
+    Event,
+    EventKind,
+    Failure,
+    Intent,
+    Items,
+    LoopTally,
+    Mark,
+    Outcome,
+    Strategy,
+    TaskState,
+)
 from lazyengine.db import tables as t
 from lazyengine.db.database import Database
 from lazyengine.db.direct import MOST_WANTED, Direct, DirectList
-from lazyengine.db.rows import NO_DATA, event_row, mark_row
-from lazyengine.db.statements import append_history, save_marks
+from lazyengine.db.rows import NO_DATA, event_row, is_plain, is_plain_event, mark_row
+from lazyengine.db.statements import RARE_OF_EVENT, RARE_OF_MARK, append_history, save_marks
+from lazyengine.records import RunData
 
 EXECUTION = "00000000-0000-4000-8000-000000000001"
 NOW = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
@@ -56,6 +68,48 @@ def test_what_is_written_and_read_is_the_same_as_through_sqlalchemy(database: Da
             connection.execute(insert(t.mark), row | {"execution_id": EXECUTION, "created_at": NOW})
         assert [tuple(row) for row in connection.execute(statement, {"id": EXECUTION})] == written
     assert hit == count
+
+
+PLAIN = Mark(
+    7, state=TaskState.SUCCESS, attempt=1, live=2, runs=1, ended=1, chosen=(3,), told=-1, started_at=NOW,
+    finished_at=NOW, finished_event=4, outcome=Outcome(TaskState.SUCCESS, [1]),
+)  # fmt: skip
+RARE: dict[str, Any] = {
+    "item": 0, "info": "why", "intent": Intent.TELL, "place": 1, "retries": 1, "ending": TaskState.SUCCESS,
+    "unhandled": True, "last": True, "given": {}, "items": Items(2), "fed": {1: 2}, "loop": LoopTally(), "hold": 1,
+    "holds": (1,), "strategy": Strategy.RETRY, "asks": 1, "asleep": 1, "due_at": NOW, "deadline_at": NOW,
+    "outcome": Outcome(TaskState.FAILURE, None, Failure("t", "m")), "state": TaskState.REVERTED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("before", [None, FULL, PLAIN])
+def test_a_plain_mark_is_written_like_any_other(database: Database, before: Mark | None) -> None:
+    """What is rare is not sent, and is at its default afterwards, whatever was there."""
+    written = []
+    for plain in (False, True):
+        with database.engine.connect() as connection:
+            if before:
+                row = mark_row(before, Node(7, "n"), NO_DATA, NOW)
+                Direct(lambda dialect: save_marks(dialect, 1)).run(connection, SHARED, row)
+            row = mark_row(PLAIN, Node(7, "n"), NO_DATA, NOW, plain)
+            ours = Direct(lambda dialect, plain=plain: save_marks(dialect, 1, plain))
+            ours.run(connection, SHARED, row)
+            written.append([tuple(one) for one in connection.execute(select(*_mark))])
+    assert written[0] == written[1] != []
+
+
+def test_what_is_rare_is_known_as_such() -> None:
+    """Each rare column makes a mark, or an event, one that is written whole."""
+    assert is_plain(PLAIN, NO_DATA)
+    assert not any(is_plain(replace(PLAIN, **{name: value}), NO_DATA) for name, value in RARE.items())
+    assert not is_plain(PLAIN, RunData(input={}))
+    whole, plain = (mark_row(PLAIN, Node(7, "n"), NO_DATA, NOW, short) for short in (False, True))
+    assert whole.keys() - plain.keys() == set(RARE_OF_MARK)
+    event = Event(1, 1, NOW, EventKind.TASK, "RUNNING", 7, 1)
+    assert is_plain_event(event)
+    changes = ({"item": 0}, {"info": ""}, {"late": PLAIN.outcome})
+    assert not any(is_plain_event(event._replace(**change)) for change in changes)
+    assert event_row(event).keys() - event_row(event, True).keys() == set(RARE_OF_EVENT)
 
 
 def test_one_row_several_times(database: Database) -> None:
