@@ -26,6 +26,7 @@ from lazyengine.settings import Settings
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - addresses of nobody
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 SALT = "lazyengine.callback"
 STEPS = 24
 """An expiry is a multiple of this part of the time that URLs hold: telling of an attempt again tells the same URL."""
@@ -158,7 +159,7 @@ class Callbacks:
     def _url(self, owner: str, name: str, one: Assignment | Task) -> str | None:
         if self._base is None or one.execution_created_at is None:
             return None
-        created_at = (one.execution_created_at - EPOCH) // timedelta(microseconds=1)
+        created_at = (one.execution_created_at - EPOCH) // MICROSECOND
         seconds = self._settings.callback_seconds
         step = max(1, int(seconds / STEPS))
         expires_at = -int(-(self._clock() + seconds) // step) * step  # rounded up
@@ -167,10 +168,11 @@ class Callbacks:
         return f"{self._base}/callbacks/{token}"
 
     def _signed(self) -> Tokens:
-        with self._lock:
-            if self._tokens is None:
-                self._tokens = Tokens(list(self._keys())[::-1])
-            return self._tokens
+        if self._tokens is None:
+            with self._lock:
+                if self._tokens is None:
+                    self._tokens = Tokens(list(self._keys())[::-1])
+        return self._tokens
 
 
 def base_url(settings: Settings) -> str | None:

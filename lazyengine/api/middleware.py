@@ -103,7 +103,8 @@ class LimitedInput:
     Whoever sends one slowly holds a thread of the server, which therefore does not wait for ever.
 
     :param length: as declared; None for a body in chunks, whose end the server knows
-    :param connection: the socket below `stream`, where the server tells it
+    :param connection: the socket below `stream`, where the server tells it, and unless all has arrived (`is_here`): to
+        set its timeout and to reset it are two system calls
     """
 
     def __init__(self, stream: Any, length: int | None, limit_bytes: int, connection: Any = None) -> None:
@@ -162,7 +163,9 @@ def body_limit(app: App, limit_bytes: int) -> App:
             raise RequestTooLarge(limit_bytes=limit_bytes)
         if length is None and not environ.get("wsgi.input_terminated"):
             length = 0  # nobody would tell where it ends
-        environ["wsgi.input"] = LimitedInput(environ["wsgi.input"], length, limit_bytes, environ.get("gunicorn.socket"))
+        stream = environ["wsgi.input"]
+        connection = None if getattr(stream, "is_here", False) else environ.get("gunicorn.socket")
+        environ["wsgi.input"] = LimitedInput(stream, length, limit_bytes, connection)
         return app(environ, start_response)
 
     return limited
