@@ -4,9 +4,9 @@
 """
 
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
@@ -23,14 +23,26 @@ Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
 Observer = Callable[[Environ, str, float], None]
 
+UUID_MARKS, UUID4 = 0xF << 76 | 0b11 << 62, 4 << 76 | 0b10 << 62
+"""The bits that tell version and variant, and what they are."""
+
 _is_request_id = re.compile(r"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+def new_request_id() -> str:
+    """Name a request by a random UUID (RFC 9562, version 4).
+
+    It is no secret, so it needs no system call, as `uuid.uuid4` does: 10 thousand instructions less.
+    """
+    x = f"{random.getrandbits(128) & ~UUID_MARKS | UUID4:032x}"
+    return f"req-{x[:8]}-{x[8:12]}-{x[12:16]}-{x[16:20]}-{x[20:]}"
 
 
 def request_ids(app: App) -> App:
     """Give every request an id of our own and every response the header that tells it."""
 
     def with_id(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        request_id = environ[REQUEST_ID] = f"req-{uuid.uuid4()}"
+        request_id = environ[REQUEST_ID] = new_request_id()
         theirs = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         environ[CALLERS_REQUEST_ID] = theirs if _is_request_id(theirs) else "-"
 
@@ -91,7 +103,8 @@ class LimitedInput:
     Whoever sends one slowly holds a thread of the server, which therefore does not wait for ever.
 
     :param length: as declared; None for a body in chunks, whose end the server knows
-    :param connection: the socket below `stream`, where the server tells it
+    :param connection: the socket below `stream`, where the server tells it, and unless all has arrived (`is_here`): to
+        set its timeout and to reset it are two system calls
     """
 
     def __init__(self, stream: Any, length: int | None, limit_bytes: int, connection: Any = None) -> None:
@@ -150,7 +163,9 @@ def body_limit(app: App, limit_bytes: int) -> App:
             raise RequestTooLarge(limit_bytes=limit_bytes)
         if length is None and not environ.get("wsgi.input_terminated"):
             length = 0  # nobody would tell where it ends
-        environ["wsgi.input"] = LimitedInput(environ["wsgi.input"], length, limit_bytes, environ.get("gunicorn.socket"))
+        stream = environ["wsgi.input"]
+        connection = None if getattr(stream, "is_here", False) else environ.get("gunicorn.socket")
+        environ["wsgi.input"] = LimitedInput(stream, length, limit_bytes, connection)
         return app(environ, start_response)
 
     return limited

@@ -12,9 +12,10 @@ import yaml
 
 from lazyengine import errors
 from lazyengine.api import VERSION, answers
-from lazyengine.api.document import NOTHING, Document, OneOf, member
-from lazyengine.api.operation import JSON, NO_CONTENT, Operation
+from lazyengine.api.document import Document, OneOf, member
+from lazyengine.api.operation import NO_CONTENT, Operation
 from lazyengine.api.problems import phrase
+from lazyengine.api.request import JSON
 from lazyengine.api.types import JSON_OBJECT, TextOrObject
 from lazyengine.errors import LazyEngineError
 
@@ -257,7 +258,7 @@ def _member(one: member, schemas: dict[str, Schema]) -> Schema:
     elif one.nullable and "type" in schema:
         schema = {**schema, "type": [schema["type"], "null"]}
     said = [one.doc] if one.doc else []
-    if one.default not in (wsme.types.Unset, None) and one.always is NOTHING:
+    if one.default not in (wsme.types.Unset, None):
         # in words only: a generator of clients takes a member that has a default for one that is always there
         said.append(f"If left out: {json.dumps(one.default)}.")
     return {**schema, "description": " ".join(said)} if said else schema

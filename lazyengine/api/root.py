@@ -47,12 +47,17 @@ class Routes:
         """
         places: list[tuple[dict[str, Any], list[str]]] = [(self._tree, [])]
         for segment in path.split("/")[1:] if path != "/" else ():
-            literal = [(node[segment], known) for node, known in places if segment != VARIABLE and segment in node]
-            variable = [(node[VARIABLE], [*known, segment]) for node, known in places if VARIABLE in node]
-            places = literal + variable if segment else []
+            literal, variable = [], []
+            for node, known in places if segment else ():
+                if segment in node and segment != VARIABLE:
+                    literal.append((node[segment], known))
+                if VARIABLE in node:
+                    variable.append((node[VARIABLE], [*known, segment]))
+            places = literal + variable
         found: dict[str, tuple[Any, list[str]]] = {}
         for node, variables in reversed(places):
-            found |= {method: (exposed, variables) for method, exposed in node.get(self.METHODS, {}).items()}
+            for method, exposed in node.get(self.METHODS, {}).items():
+                found[method] = exposed, variables
         if not found:
             raise ResourceNotFound(path=shown(redacted(path)))
         return found

@@ -216,7 +216,9 @@ class Time(Matching):
         return datetime.strptime(text, form).replace(tzinfo=UTC)
 
     def tobasetype(self, value: Any) -> Any:
-        return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+        at = value.astimezone(UTC)
+        parts = at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond
+        return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % parts  # noqa: UP031 - half of what isoformat takes
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "date-time"}

@@ -1,6 +1,5 @@
 """Writing answers: for each type one prepared function from the engine's record to the JSON value."""
 
-import json
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -9,12 +8,14 @@ from typing import Any
 import wsme.types
 from wsme.types import Unset
 
-from lazyengine.api.document import NOTHING, Document, member
+from lazyengine.api.document import Document, member
+from lazyengine.api.types import Scalar
+from lazyengine.encoder import encoder
 
 Writer = Callable[[Any], Any]
 
 # ASCII only: the lone surrogates that free JSON may hold survive as escapes.
-encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+encode = encoder(allow_nan=False)
 
 
 @cache
@@ -26,15 +27,17 @@ def writer(datatype: Any) -> Writer:
     if wsme.types.iscomplex(datatype):
         return _document_writer(datatype)
     write: Writer = datatype.tobasetype
-    return write
+    return write if type(datatype).tobasetype is not Scalar.tobasetype else _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _document_writer(datatype: type[Document]) -> Writer:
     members = datatype.members()
-    template = {one.name: None if one.always is NOTHING else one.always for one in members}
-    shown = [
-        (one.name, attrgetter(_source(datatype, one)), writer(one.datatype)) for one in members if one.always is NOTHING
-    ]
+    template = dict.fromkeys(one.name for one in members)
+    shown = [(one.name, attrgetter(_source(datatype, one)), writer(one.datatype)) for one in members]
 
     def write(record: Any) -> dict[str, Any]:
         document = template.copy()
@@ -43,7 +46,9 @@ def _document_writer(datatype: type[Document]) -> Writer:
             if value is Unset:
                 del document[name]
             elif value is not None:
-                document[name] = write_value(value)
+                document[name] = (
+                    value if write_value is _as_it_is else write_value(value)
+                )  # most are, so it is not called
         return document
 
     return write

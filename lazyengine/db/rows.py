@@ -1,7 +1,6 @@
 """Rows to values of the core and records, and back: the only place that knows both."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, astuple, fields
 from datetime import datetime
@@ -44,10 +43,11 @@ from lazyengine.core.state import (
 )
 from lazyengine.core.values import make
 from lazyengine.db.statements import RARE_OF_MARK
+from lazyengine.encoder import encoder
 from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
 
 NO_DATA = RunData()
-_encode_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_encode_sorted = encoder(sort_keys=True)
 GRAPH = {field.name for field in fields(Graph)}
 
 # -- graphs -----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from sqlalchemy import ARRAY, DateTime, Dialect, Integer, String, Text
 from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT, VARBINARY
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
+from lazyengine.encoder import encoder
+
+_encode = encoder(ensure_ascii=False)
+_encode_ascii = encoder()
 
 
 class Name(TypeDecorator[str]):

@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+from datetime import UTC
 
 import pytest
 from asked_engine import EXECUTION, ID, REPORTED, STATUS, TASK
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lazyengine.api import answers
+from lazyengine.api.types import TIME
 from lazyengine.errors import TaskAlreadyCompleted, TaskNotFound
 from lazyengine.records import Page, Started
 
@@ -23,6 +27,15 @@ def test_a_started_execution_has_every_member_and_its_place(api):
     assert answer.json["root_execution_id"] == ID
     (assignment,) = answer.json["scheduled"]
     assert assignment.keys() == names(answers.Assignment)
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_a_moment_is_written_as_python_writes_it_in_utc(moment):
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours that there are
+        return
+    assert TIME.tobasetype(moment) == utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def test_a_start_that_was_answered_before_is_200(api, asked):

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import uuid
 
 import pytest
 from asked_engine import ID
@@ -10,6 +11,7 @@ from webtest import TestApp
 
 from lazyengine.api import problems
 from lazyengine.api.app import make_app
+from lazyengine.api.middleware import new_request_id
 from lazyengine.errors import DatabaseBusy, DefinitionInvalid, Fault, SettingsInvalid
 from lazyengine.settings import Settings
 
@@ -23,6 +25,16 @@ def test_every_response_has_an_id_of_its_own_and_a_problem_repeats_it(api):
     answer = api.get("/nowhere", status=404)
     assert answer.headers["X-Openstack-Request-Id"] == answer.json["request_id"]
     assert answer.json["errors"][0]["request_id"] == answer.json["request_id"]
+
+
+def test_ids_of_requests_are_random_uuids():
+    names = {new_request_id() for _ in range(1000)}
+    assert len(names) == 1000
+    for name in names:
+        found = uuid.UUID(name.removeprefix("req-"))
+        assert (found.version, found.variant, f"req-{found}") == (4, uuid.RFC_4122, name)
+    assert len({name[23] for name in names}) == 4  # of the variant, two bits are free
+    assert len({name[-1] for name in names}) == 16
 
 
 def test_a_request_leaves_one_line_with_both_ids_and_no_secret(api, caplog):
