@@ -33,10 +33,11 @@ def requirements(peer: str) -> list[str]:
 def environment(peer: str) -> Path:
     """Make the environment of a program, unless it is there; return its Python."""
     needs = requirements(peer)
-    place = ROOT / "build" / "peers" / f"{peer}-{hashlib.sha256(json.dumps(needs).encode()).hexdigest()[:8]}"
+    key = hashlib.sha256(json.dumps(needs).encode()).hexdigest()[:8]
+    place = (ROOT / "build" / "peers").resolve() / f"{peer}-{key}"
     made = place / "made"
     if not made.exists():
-        print(f"making {place.relative_to(ROOT)}", file=sys.stderr)
+        print(f"making {place}", file=sys.stderr)
         venv.create(place, with_pip=True, clear=True)
         install = [place / "bin" / "python", "-m", "pip", "install", "--quiet", *needs]
         subprocess.run(install, stdout=sys.stderr, check=True)
