@@ -10,6 +10,7 @@ ACTION = "std.async_noop"
 
 SHAPES: dict[str, tuple[int, Tasks]] = {
     "chains 1x100": (1, chain(100, ACTION)),
+    "chains 5x100": (5, chain(100, ACTION)),
     "chains 20x100": (20, chain(100, ACTION)),
     "diamond 100": (1, diamond(100, ACTION)),
     "layered 10x10": (1, layered(10, 10, ACTION)),
