@@ -2,8 +2,9 @@
 
     python -m bench [--quick] [--out build/bench] [program …]
 
-Without a program all of them run, one after the other, those of `bench.peers` last.  Each can also be run alone, as in
-`python -m bench.put --help`.
+Without a program all of them run, one after the other, in an order in which the last ones can be spared first: those
+for which `--minutes` leave no time are reported as left out.  The results are written after each program, and `--add`
+keeps what was found before by others.  Each can also be run alone, as in `python -m bench.put --help`.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,8 +22,9 @@ from bench.harness import parser, say
 from bench.tables import page
 
 PROGRAMS = (
-    "put", "profile", "verbs", "graphs", "core", "sizes", "finished", "large", "memory", "latency", "purge",
-    "flow_completion", "peers.mistral", "peers.taskflow", "peers.dbos", "peers.celery", "peers.prefect",
+    "put", "profile", "verbs", "graphs", "core", "sizes", "finished", "large", "latency",
+    "peers.mistral", "peers.taskflow", "peers.dbos", "peers.celery", "peers.prefect",
+    "memory", "flow_completion", "purge",
 )  # fmt: skip
 """`bench.floor` is not among them: the others measure the floor in their own rounds."""
 
@@ -68,16 +71,18 @@ def servers() -> dict[str, str]:
     return found
 
 
-def run(program: str, arguments: list[str]) -> dict[str, Any]:
-    """Run a program; what fails is reported as such, and stops nothing."""
+def run(program: str, arguments: list[str], seconds: float) -> dict[str, Any]:
+    """Run a program for so long at most; what fails is reported as such, and stops nothing."""
+    if seconds <= 0:
+        return {"name": program, "rows": [], "failed": "no time was left for it"}
     say(f"== {program}")
     package, _, peer = program.rpartition(".")
     module = ["bench.peers", peer] if package else [f"bench.{program}"]
     process = subprocess.Popen([sys.executable, "-m", *module, *arguments], stdout=subprocess.PIPE, text=True)
     try:
-        printed, _ = process.communicate(timeout=LONGEST_SECONDS)
+        printed, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        return {"name": program, "rows": [], "failed": f"not done after {LONGEST_SECONDS:,.0f} s"}
+        return {"name": program, "rows": [], "failed": f"not done after {seconds:,.0f} s"}
     finally:
         process.terminate()
         process.wait()
@@ -90,17 +95,28 @@ def run(program: str, arguments: list[str]) -> dict[str, Any]:
 def main() -> int:
     options = parser(__doc__)
     options.add_argument("--out", type=Path, default=Path("build/bench"), help="for results.json and tables.rst")
+    options.add_argument("--minutes", type=float, default=600.0, help="for all of them together")
+    options.add_argument("--add", action="store_true", help="to what results.json has of other programs")
     options.add_argument("programs", nargs="*", metavar="program", default=PROGRAMS, help=", ".join(PROGRAMS))
     chosen = options.parse_args()
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    found = [run(program, ["--quick"] if chosen.quick else []) for program in chosen.programs]
-    results = {"measured_at": began, "quick": chosen.quick, "machine": machine(), "programs": found}
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    text = page(results)
-    (chosen.out / "tables.rst").write_text(text)
-    print(text)
-    return any("failed" in one for one in found)
+    deadline = time.monotonic() + 60 * chosen.minutes
+    results = {"measured_at": began, "quick": chosen.quick, "machine": machine()}
+    before = chosen.out / "results.json"
+    kept = json.loads(before.read_text())["programs"] if chosen.add and before.exists() else []
+    found = {one["name"]: one for one in kept}
+    for program in chosen.programs:
+        left = min(LONGEST_SECONDS, deadline - time.monotonic())
+        found[program] = run(program, ["--quick"] if chosen.quick else [], left) | {"name": program}
+        write(chosen.out, results | {"programs": list(found.values())})
+    print((chosen.out / "tables.rst").read_text())
+    return any("failed" in found[program] for program in chosen.programs)
+
+
+def write(place: Path, results: dict[str, Any]) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    (place / "tables.rst").write_text(page(results))
 
 
 if __name__ == "__main__":

@@ -22,14 +22,26 @@ Row = dict[str, Any]
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
-    """Make a parser with the option that every program takes; a program that has one tidies up at SIGTERM.
+    """Make a parser with the option that every program takes; a program that has one tidies up when it is interrupted.
 
     :param text: the docstring of the program
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    tidy_up_when_interrupted()
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="show within seconds that it runs; the figures mean little")
     return made
+
+
+def tidy_up_when_interrupted() -> None:
+    """At SIGTERM and Ctrl-C end by an exception, so that what was started is stopped; further ones change nothing."""
+
+    def end(number: int, _: object) -> None:
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, end)
 
 
 def rounds(cases: Mapping[str, Callable[[], float]], count: int = ROUNDS) -> dict[str, list[float]]:

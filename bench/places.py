@@ -38,13 +38,14 @@ def empty_database(backend: str) -> Iterator[str]:
         return
     server = create_engine(SERVERS[backend], isolation_level="AUTOCOMMIT")
     name = f"lazyengine_bench_{uuid.uuid4().hex[:12]}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
     try:
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
         yield make_url(SERVERS[backend]).set(database=name).render_as_string(hide_password=False)
     finally:
+        force = " WITH (FORCE)" if backend == "postgresql" else ""
         with server.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}{' WITH (FORCE)' if backend == 'postgresql' else ''}"))
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
         server.dispose()
 
 

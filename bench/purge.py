@@ -28,7 +28,7 @@ THREADS = 2
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--executions", type=int, default=20_000, help="to purge in each round")
+    options.add_argument("--executions", type=int, default=10_000, help="to purge in each round")
     chosen = options.parse_args()
     count, executions, seconds = (2, 2_000, 1.0) if chosen.quick else (5, chosen.executions, 8.0)
     quiet, busy, rates = [], [], []
@@ -41,10 +41,13 @@ def main() -> None:
             quiet.append(load(engine, lambda deadline=deadline: time.monotonic() > deadline))
             command = [sys.executable, "-m", "lazyengine", "db", "purge", "--older-than", "30d", "--database-url", url]
             began = time.monotonic()
-            purging = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            busy.append(load(engine, lambda purging=purging: purging.poll() is not None))
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as purging:
+                try:
+                    busy.append(load(engine, lambda purging=purging: purging.poll() is not None))
+                finally:
+                    purging.terminate()
             rates.append(executions / (time.monotonic() - began))
-            if purging.wait():
+            if purging.returncode:
                 raise SystemExit("the purge failed")
             say(f"{number}/{count}  {rates[-1]:,.0f} executions purged a second")
         engine.database.dispose()

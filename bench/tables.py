@@ -36,8 +36,9 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "share" in row:
         comparisons.append(f"{row['share']:.1%}")
     comparisons += [row[name] for name in ("target", "note") if name in row]
-    least, most = (figure(end(row["runs"])) for end in (min, max))
-    return row["case"], figure(row["median"]), least, most, row["unit"], "; ".join(comparisons)
+    runs = row["runs"]
+    figures = map(figure, (row["median"], min(runs), max(runs))) if runs else ("", "", "")
+    return row["case"], *figures, row["unit"], "; ".join(comparisons)
 
 
 def table(rows: list[tuple[str, ...]]) -> str:

@@ -1,11 +1,12 @@
 """Compare lazyengine with a peer.
 
     python -m bench.peers celery --quick > celery.json
+    python -m bench.peers prepare
 
 The peers are celery, dbos, mistral, prefect and taskflow.  Each program names what it needs as inline script metadata
 (PEP 723).  Its environment is made the first time, in `build/peers`, and anew when that changes; whatever follows the
-name goes to the program, which prints its figures as JSON.  lazyengine, with its extras postgresql, mysql and taskflow,
-has to be in the environment of the Python that runs this.
+name goes to the program, which prints its figures as JSON.  `prepare` makes all environments.  lazyengine, with its
+extras postgresql, mysql and taskflow, has to be in the environment of the Python that runs this.
 """
 
 import hashlib
@@ -33,10 +34,11 @@ def requirements(peer: str) -> list[str]:
 def environment(peer: str) -> Path:
     """Make the environment of a program, unless it is there; return its Python."""
     needs = requirements(peer)
-    place = ROOT / "build" / "peers" / f"{peer}-{hashlib.sha256(json.dumps(needs).encode()).hexdigest()[:8]}"
+    key = hashlib.sha256(json.dumps(needs).encode()).hexdigest()[:8]
+    place = (ROOT / "build" / "peers").resolve() / f"{peer}-{key}"
     made = place / "made"
     if not made.exists():
-        print(f"making {place.relative_to(ROOT)}", file=sys.stderr)
+        print(f"making {place}", file=sys.stderr)
         venv.create(place, with_pip=True, clear=True)
         install = [place / "bin" / "python", "-m", "pip", "install", "--quiet", *needs]
         subprocess.run(install, stdout=sys.stderr, check=True)
@@ -46,6 +48,10 @@ def environment(peer: str) -> Path:
 
 def main() -> None:
     """Become the program."""
+    if sys.argv[1:] == ["prepare"]:
+        for peer in PEERS:
+            environment(peer)
+        return
     if sys.argv[1:2] not in [[peer] for peer in PEERS]:
         sys.exit(__doc__)
     peer, *more = sys.argv[1:]

@@ -47,12 +47,13 @@ def chains(executions: int, length: int) -> Run:
     return Run(executions * length, executions * length, time.perf_counter() - began)
 
 
-def diamond(width: int) -> Run:
-    """Run a task, `width` after it at once, and one after all of these."""
+def diamond(size: int) -> Run:
+    """Run a task, all others but the last after it at once, and one after all of these."""
+    width = size - 2
     began = time.perf_counter()
     link.delay(0).get(PATIENCE_SECONDS)
     assert chord(link.s(n) for n in range(width))(gather.s()).get(PATIENCE_SECONDS) == width
-    return Run(width + 2, width + 2, time.perf_counter() - began)
+    return Run(size, size, time.perf_counter() - began)
 
 
 @contextmanager

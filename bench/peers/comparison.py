@@ -11,7 +11,6 @@ A row may have a "note"; a ratio is the median of those of the rounds.
 import argparse
 import json
 import platform
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from importlib.metadata import version
 from statistics import median
 from typing import Any
 
-from bench.harness import rounded
+from bench.harness import rounded, tidy_up_when_interrupted
 
 ROUNDS = 5
 
@@ -79,23 +78,27 @@ class Comparison:
 
     :param name: of the peer
     :param distributions: whose versions are told
+    :param bound_seconds: of a run that is cut off; there is an option for it
     """
 
-    def __init__(self, name: str, description: str, distributions: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, description: str | None, distributions: tuple[str, ...], bound_seconds: float | None = None
+    ) -> None:
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--ours", required=True, metavar="PYTHON", help="of the environment of lazyengine")
         parser.add_argument("--quick", action="store_true", help="one round, and less patience with who is slow")
         parser.add_argument("--rounds", type=int, help=f"of each case (default: {ROUNDS}, quick: 1)")
         parser.add_argument("--case", action="append", help="only this case; repeatable")
         for server, url in (
-            ("postgresql", "postgresql+psycopg://postgres@127.0.0.1/postgres"),
-            ("mysql", "mysql+pymysql://root@127.0.0.1"),
             ("redis", "redis://127.0.0.1:6379/0"),
             ("amqp", "rabbit://guest:guest@127.0.0.1:5672/"),
         ):
             parser.add_argument(f"--{server}", default=url, metavar="URL", help=f"a server (default: {url})")
+        if bound_seconds is not None:
+            text = f"after which a run of {name} is cut off (default: {bound_seconds:g})"
+            parser.add_argument("--seconds", type=float, default=bound_seconds, help=text)
         self.options = parser.parse_args()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))  # what was started is stopped then
+        tidy_up_when_interrupted()
         self.name = name
         self._rounds: int = self.options.rounds or (1 if self.options.quick else ROUNDS)
         self._versions = {"python": platform.python_version()} | {one: version(one) for one in distributions}
@@ -105,9 +108,9 @@ class Comparison:
     def ours(self) -> Iterator[Ours]:
         """Start lazyengine; in the end stop it, and print the document with the cases that were done."""
         command = [self.options.ours, "-m", "bench.peers.ours"]
-        servers = ["--postgresql", self.options.postgresql, "--mysql", self.options.mysql]
         pipe = subprocess.PIPE
-        with subprocess.Popen([*command, *servers], stdin=pipe, stdout=pipe, text=True) as process:
+        # In a session of its own it outlives Ctrl-C, so that its databases last until the peer has ended.
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as process:
             ours = Ours(process)
             self._versions["lazyengine"] = ours.ask(what="version")
             try:

@@ -4,8 +4,8 @@
 """Mistral 23 on RabbitMQ and MariaDB: workflows of `std.async_noop`, against lazyengine on PostgreSQL.
 
 Both have workflows that they know by name, whose tasks are completed by PUT over eight connections.  An answer of
-lazyengine says what became ready; Mistral is asked for the actions that run whenever few of them are known.  It has a
-minute for each run, and its rate is that of the PUTs that it answered within.
+lazyengine says what became ready; Mistral is asked for the actions that run whenever few of them are known.  It has
+`--seconds` for each run, and its rate is that of the PUTs that it answered within.
 """
 
 import http.client
@@ -31,7 +31,9 @@ from bench.peers.shapes import SHAPES, definition, name_of
 
 CONFIGURATION = Path(__file__).parents[2] / "examples" / "mistral" / "mistral.conf"
 CONNECTIONS = 8
-BOUND_SECONDS, QUICK_BOUND_SECONDS = 60, 20
+BOUND_SECONDS, QUICK_BOUND_SECONDS = 12, 5
+CLEANING_SECONDS = 5
+"""What of a run is left then is given up."""
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 90
 
@@ -42,6 +44,21 @@ class Mistral:
     def __init__(self, port: int) -> None:
         self._port = port
         self._local = threading.local()
+        self._workflows: dict[str, str] = {}
+
+    def workflow(self, case: str) -> str:
+        """Return the name of the workflow of a case; upload it the first time, which may take a minute."""
+        if case not in self._workflows:
+            name = f"{name_of(case)}_{uuid.uuid4().hex[:8]}"
+            document = {"version": "2.0", name: definition(case)[name_of(case)]}
+            self.send("POST", "workflows", document, "text/plain")
+            self._workflows[case] = name
+        return self._workflows[case]
+
+    def running(self, workflow: str) -> set[str]:
+        """Return the ids of the actions of a workflow that run."""
+        found = self.send("GET", f"action_executions?workflow_name={workflow}&state=RUNNING&fields=id,state")
+        return {one["id"] for one in found["action_executions"]}
 
     def send(self, method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:
         """Send a request and return the answer.
@@ -74,21 +91,18 @@ def run(mistral: Mistral, case: str, bound_seconds: float) -> Run:
     """Run a case for as long as that; then delete what is left of it."""
     executions, tasks = SHAPES[case]
     total, over = executions * len(tasks), threading.Event()
-    workflow = f"{name_of(case)}_{uuid.uuid4().hex[:8]}"
-    document = definition(case)
-    mistral.send("POST", "workflows", {"version": "2.0", workflow: document[name_of(case)]}, "text/plain")
+    workflow = mistral.workflow(case)
+    seen = mistral.running(workflow)  # what an earlier run has left
     ready: queue.SimpleQueue[str] = queue.SimpleQueue()
     done: list[str] = []
 
     def look() -> None:
         """Put the actions that run into the queue, while that is so short that somebody might soon wait."""
-        seen: set[str] = set()
         while not over.wait(POLL_SECONDS):
             if ready.qsize() >= CONNECTIONS:
                 continue
             with suppress(OSError):
-                found = mistral.send("GET", f"action_executions?workflow_name={workflow}&state=RUNNING&fields=id,state")
-                for id in {one["id"] for one in found["action_executions"]} - seen:
+                for id in mistral.running(workflow) - seen:
                     seen.add(id)
                     ready.put(id)
 
@@ -109,16 +123,25 @@ def run(mistral: Mistral, case: str, bound_seconds: float) -> Run:
     threads = [threading.Thread(target=one, daemon=True) for one in (look, *[complete] * CONNECTIONS)]
     for thread in threads:
         thread.start()
-    started = [mistral.send("POST", "executions", {"workflow_name": workflow})["id"] for _ in range(executions)]
+    started: list[str] = []
+    while len(started) < executions and time.perf_counter() < began + bound_seconds:
+        started.append(mistral.send("POST", "executions", {"workflow_name": workflow})["id"])
     over.wait(max(0, began + bound_seconds - time.perf_counter()))
     seconds, completed = time.perf_counter() - began, len(done)
     over.set()
-    for thread in threads:
-        thread.join()
-    for id in started:
-        with suppress(OSError):
-            mistral.send("DELETE", f"executions/{id}?force=true")
+    clean(mistral, threads, started)
     return Run(completed, total, seconds)
+
+
+def clean(mistral: Mistral, threads: list[threading.Thread], executions: list[str]) -> None:
+    """Wait for the requests that are under way, and delete the executions: both for so long as that is bearable."""
+    deadline = time.monotonic() + CLEANING_SECONDS
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    for id in executions:
+        if time.monotonic() < deadline + CLEANING_SECONDS:
+            with suppress(OSError):
+                mistral.send("DELETE", f"executions/{id}?force=true")
 
 
 @contextmanager
@@ -160,8 +183,8 @@ def wait_for(mistral: Mistral, process: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    comparison = Comparison("Mistral", __doc__, ("mistral", "oslo.messaging", "SQLAlchemy", "PyMySQL"))
-    bound_seconds = QUICK_BOUND_SECONDS if comparison.options.quick else BOUND_SECONDS
+    comparison = Comparison("Mistral", __doc__, ("mistral", "oslo.messaging", "SQLAlchemy", "PyMySQL"), BOUND_SECONDS)
+    bound_seconds = QUICK_BOUND_SECONDS if comparison.options.quick else comparison.options.seconds
     with comparison.ours() as ours:
         url = ours.database("mysql").replace("mysql:", "mysql+pymysql:")
         with serving(url, comparison.options.amqp) as mistral:

@@ -18,31 +18,28 @@ executor
 A run is from the first start to the end of the last task.  It ends with its standard input.
 """
 
-import argparse
 import json
 import logging
-import os
 import queue
-import signal
 import socket
-import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 from taskflow import task
 from taskflow.flow import Flow
 from taskflow.patterns import linear_flow
 
+from bench.harness import tidy_up_when_interrupted
 from bench.peers.shapes import SHAPES, definition, name_of
+from bench.places import database, empty_database, serve
 from lazyengine.controller import Controller
 from lazyengine.core.state import Outcome, TaskState
 from lazyengine.db.database import Database
@@ -50,7 +47,6 @@ from lazyengine.engine import Engine
 from lazyengine.records import Report, Start
 from lazyengine.settings import Settings
 
-WORKERS = 2
 CONNECTIONS = 8
 """To the API; and threads that call the engine.  One where one execution has one task after the other."""
 PATIENCE_SECONDS = 60
@@ -172,8 +168,8 @@ def flow(length: int) -> Flow:
 
 
 class Ours:
-    def __init__(self, servers: dict[str, str], until: ExitStack) -> None:
-        self._servers, self._until = servers, until
+    def __init__(self, until: ExitStack) -> None:
+        self._until = until
         self._flow_urls: dict[str, str] = {}
 
     def answer(self, what: str, **more: Any) -> Any:
@@ -218,8 +214,9 @@ class Ours:
     # -- what runs here -----------------------------------------------------------------------------------------------
 
     def database(self, kind: str) -> str:
-        """Create a database, drop it in the end."""
-        return self._until.enter_context(new_database(self._servers[kind]))
+        """Create a database, drop it in the end; its URL names no driver, as a peer has its own."""
+        url = make_url(self._until.enter_context(empty_database(kind)))
+        return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
 
     def _flow_url(self, kind: str) -> str:
         """Return where flows are kept: one database of each kind for all runs."""
@@ -230,11 +227,10 @@ class Ours:
 
     @cached_property
     def _engine(self) -> Engine:
-        settings = Settings(database_url=self.database("postgresql"))
-        database = Database(settings)
-        self._until.callback(database.dispose)
-        database.upgrade()
-        engine = Engine(database, settings)
+        settings = Settings(database_url=self._until.enter_context(database("postgresql")))
+        opened = Database(settings)
+        self._until.callback(opened.dispose)
+        engine = Engine(opened, settings)
         self._until.callback(engine.evaluator.close)
         for case in SHAPES:
             engine.store_workflows(OWNER, definition(case))
@@ -242,56 +238,19 @@ class Ours:
 
     @cached_property
     def _port(self) -> int:
-        url = self.database("postgresql")
-        database = Database(Settings(database_url=url))
-        database.upgrade()
-        database.dispose()
-        port = self._until.enter_context(serving(url))
+        url = self._until.enter_context(database("postgresql"))
+        port = self._until.enter_context(serve(url)).port
         with Connection(port) as connection:
             for case in SHAPES:
                 connection.send("POST", "/workflows", {"definition": definition(case)})
         return port
 
 
-@contextmanager
-def new_database(server: str) -> Iterator[str]:
-    engine, name = create_engine(server, isolation_level="AUTOCOMMIT"), f"lazyengine_peers_{uuid.uuid4().hex[:12]}"
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    kind = make_url(server).get_backend_name()
-    try:
-        yield make_url(server).set(database=name, drivername=kind).render_as_string(hide_password=False)
-    finally:
-        with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}{' WITH (FORCE)' if kind == 'postgresql' else ''}"))
-        engine.dispose()
-
-
-@contextmanager
-def serving(url: str) -> Iterator[int]:
-    """Serve the API; give the port that it listens on."""
-    command = [sys.executable, "-m", "lazyengine", "serve", "--api-only", "--port", "0", "--workers", str(WORKERS)]
-    reads, writes = os.pipe()
-    environ = os.environ | {"LAZYENGINE_READY_PIPE": str(writes)}
-    quiet = ["--log-level", "warning", "--database-url", url]
-    with subprocess.Popen([*command, *quiet], env=environ, pass_fds=[writes], stdout=sys.stderr) as server:
-        try:
-            os.close(writes)
-            with os.fdopen(reads) as ready:
-                yield int(ready.read().rpartition(":")[2])
-        finally:
-            server.terminate()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for server in ("postgresql", "mysql"):
-        parser.add_argument(f"--{server}", required=True, metavar="URL")
-    servers = vars(parser.parse_args())
+    tidy_up_when_interrupted()
     logging.basicConfig(level=logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))
     with ExitStack() as until:
-        ours = Ours(servers, until)
+        ours = Ours(until)
         for line in sys.stdin:
             print(json.dumps(ours.answer(**json.loads(line))), flush=True)
 
