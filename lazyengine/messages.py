@@ -1,6 +1,7 @@
 """Requests and responses as gunicorn's, but for what it would work out anew for each.
 
-Where one of these is of no use, gunicorn's own does the same.
+Where one of these is of no use, gunicorn's own does the same.  Counted for a PUT without the engine, with the encoder of
+JSON and what the API spares: 961 thousand instructions in place of 1,207.
 """
 
 import io
@@ -20,7 +21,7 @@ LONGEST_COPIED_BYTES = 64 * 1024
 class Request(message.Request):  # type: ignore[misc]
     """A request on a connection of which it is known whether a trusted proxy is at the other end.
 
-    Gunicorn would parse the address once more: 23 thousand instructions.
+    Gunicorn would parse the address once more for each.
     """
 
     def __init__(self, parser: "Parser", *args: Any) -> None:
@@ -45,7 +46,7 @@ class Parser(RequestParser):  # type: ignore[misc]
         """Read what is left of a body.
 
         That is done twice for each request, with a timeout that is set and reset; where the body has been read, as it
-        mostly has, there is no need: 40 thousand instructions and four system calls.
+        mostly has, there is no need.
         """
         body = getattr(self.mesg, "body", None)
         if isinstance(body, KeptBody) and body.is_read:
@@ -70,14 +71,14 @@ class KeptBody:
     @property
     def is_here(self) -> bool:
         """Whether all of it has arrived, so that nobody has to wait who reads it."""
-        reader = self._body.reader
+        reader = getattr(self._body, "reader", None)
         return isinstance(reader, LengthReader) and reader.length <= len(reader.unreader.buf.getvalue())
 
     @property
     def is_read(self) -> bool:
-        """Whether nothing of it is left on the connection."""
-        body = self._body
-        return isinstance(body.reader, LengthReader) and not (body.reader.length or body.buf.tell() or body.failed)
+        """Whether nothing of it is left on the connection; False of one that is read `again`, too."""
+        body, reader = self._body, getattr(self._body, "reader", None)
+        return isinstance(reader, LengthReader) and not (reader.length or body.buf.tell() or body.failed)
 
     def read(self, size: int | None = None) -> bytes:
         part: bytes = self._body.read(size)
@@ -94,7 +95,7 @@ class KeptBody:
 
 
 _date_of = lru_cache(maxsize=2)(http_date)
-"""The date of a head, in seconds since the epoch: 14 thousand instructions for each but the first of a second."""
+"""The date of a head, in seconds since the epoch, formatted once a second."""
 
 
 class Pieces(list[bytes]):

@@ -87,7 +87,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 class LineFormatter(logging.Formatter):
-    """Formats the time once a second, and the milliseconds for each line: 6 thousand instructions less."""
+    """Formats the time once a second, and the milliseconds for each line."""
 
     _known = (0, "")
 

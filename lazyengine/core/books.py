@@ -10,7 +10,6 @@ from lazyengine.core.state import (
     Event,
     EventKind,
     ExecutionEvent,
-    ExecutionState,
     Header,
     Intent,
     LoopTally,
@@ -22,13 +21,18 @@ from lazyengine.core.values import replace
 
 UNBOUNDED = 1 << 62
 HOST = Host()
+_row = tuple.__new__
+"""What makes a named tuple of all its fields; its class takes 0.2 microseconds more for a header."""
 
 
 class Books:
     """
     :param budget: how many ends (of pure actions, of dead nodes) may be told
     :ivar sent: errands that were sent along all edges of a node
+    :ivar is_restless: a mark was saved that may sleep; most decisions have none, and need not look at each
     """
+
+    is_restless = False
 
     def __init__(self, slice: Slice, now: datetime, host: Host | None = None, budget: int = UNBOUNDED) -> None:
         header, self.nodes, self.before = slice
@@ -44,15 +48,15 @@ class Books:
 
     def decide(self) -> Decision:
         asleep = self.asleep
-        for mark in self.marks.values():
-            asleep += mark.sleeps
+        if self.is_restless:
+            asleep += sum(mark.sleeps for mark in self.marks.values())
         if self.asleep:
             asleep -= sum(was.sleeps for key in self.marks if (was := self.before.get(key)))
-        header = Header(
+        header = _row(Header, (
             self.state, self.live, asleep, self.backlog, self.held, self.unhandled, self.cancelled, self.ignored,
             self.reverted, self.broken, self.info, self.cause, self.generation, self.event_count,
-        )  # fmt: skip
-        return Decision(header, self.marks, tuple(self.wave), tuple(self.events), self.steps)
+        ))  # fmt: skip
+        return _row(Decision, (header, self.marks, tuple(self.wave), tuple(self.events), self.steps))
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +66,10 @@ class Books:
         return self.marks.get(key) or self.before.get(key) or Mark.untouched(*key)
 
     def save(self, mark: Mark) -> Mark:
-        self.marks[mark.key] = mark
+        item = mark.item
+        self.marks[(mark.node, mark.iteration) if item == st.WHOLE else (mark.node, mark.iteration, item)] = mark
+        if mark.due_at is not None or mark.asleep or mark.items:
+            self.is_restless = True
         return mark
 
     def record(
@@ -77,10 +84,11 @@ class Books:
         if mark is None:
             event = Event(number, self.generation, self.now, kind, state, info=info)
         else:
-            node, iteration, item = mark.node, mark.iteration, None if mark.item == st.WHOLE else mark.item
-            event = Event(
-                number, self.generation, self.now, kind, state, node, iteration, item, mark.attempt, info, late,
-            )  # fmt: skip
+            item = None if mark.item == st.WHOLE else mark.item
+            event = _row(Event, (
+                number, self.generation, self.now, kind, state, mark.node, mark.iteration, item, mark.attempt, info,
+                late,
+            ))  # fmt: skip
         self.events.append(event)
         return number
 
@@ -135,4 +143,4 @@ class Books:
             self.save(replace(self.mark((loop, 1)), loop=tally))
 
     def is_running(self) -> bool:
-        return self.state is ExecutionState.RUNNING and not self.broken
+        return self.state is st.RUNS and not self.broken

@@ -190,6 +190,7 @@ class Node:
         the whole graph, which is reverted without being asked; () where failures are told along edges
     :param region: of a controller: the last node of its region
     :param deciders: who has a say in whether it runs
+    :ivar lead: what its success comes to where that is always the same, once it was worked out (`telling.Lead`)
     """
 
     id: int
@@ -217,6 +218,7 @@ class Node:
     controllers: tuple[int, ...] = ()
     region: int | None = None
     deciders: tuple[Decider, ...] = ()
+    lead: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def counts(self) -> bool:

@@ -75,6 +75,8 @@ class Host:
         :param given: parameters in the place of those of the task that have the same names
         :raises Refused: its input cannot be evaluated
         """
+        if node.action is None:
+            return None
         return pure_outcome(node.action, {**(node.input if isinstance(node.input, dict) else {}), **(given or {})})
 
     def received(self, node: Node, key: Key, outcome: Outcome) -> Outcome:

@@ -26,7 +26,8 @@ Theory of operation:
 9. The first fail or succeed wins (Mistral: `engine/dispatcher.py`, `_process_commands`).  Tokens told before it still
    start their tasks, but no join (Mistral: `engine/task_handler.py`, `_refresh_task_state`); nothing is told after it.
 
-What happens inside one run is in `running`; the steps of the above are in `telling`; the way back is in `revert`.
+What happens inside one run is in `running` and `timing`; the steps of the above are in `telling` and `reopening`; the
+way back is in `revert`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -123,8 +124,7 @@ def arrive(
         ready = sum([token.errand not in OF_REGIONS for token in tokens]) or 1
         work.wave += tokens[ready:]
         del tokens[ready:]
-    for token in tokens:
-        work.arrive(token)
+    work.arrive(tokens)
     return work.decide()
 
 

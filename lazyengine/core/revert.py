@@ -90,7 +90,7 @@ class Reverting(Telling):
         if mark.state is st.IGNORE:
             self.later(mark, st.TELL)
         else:
-            super().start(node, mark, source)
+            self.begin(node, mark, source)
 
     def agree(self, node: Node, mark: Mark, answer: Outcome | None = None) -> bool:
         """Tell whether all deciders of a node let it run; see to what follows if not."""
@@ -359,7 +359,7 @@ class Reverting(Telling):
             if key != mark.key:
                 self.make_new(self.mark(key))
         mark = self.renew(mark)
-        super().start(controller, self.save(replace(mark, hold=None, holds=(), told=0, strategy=None)))
+        self.begin(controller, self.save(replace(mark, hold=None, holds=(), told=0, strategy=None)))
 
     def make_new(self, mark: Mark) -> None:
         """Let a node be as if nothing had happened to it, but for the number of its attempts."""

@@ -13,11 +13,12 @@ Theory of operation:
 """
 
 from datetime import timedelta
+from typing import Any
 
 from lazyengine.core import state as st
 from lazyengine.core.attempt import number, truth
 from lazyengine.core.books import Books
-from lazyengine.core.graph import Key, Node, Retry
+from lazyengine.core.graph import NO_POLICY, Key, Node, Retry
 from lazyengine.core.host import Refused
 from lazyengine.core.state import (
     EventKind,
@@ -50,34 +51,40 @@ class Running(Books):
     def later(self, mark: Mark, intent: Intent) -> None:
         """Do now what is to be done for the mark, if the execution is running and the budget lasts."""
 
+    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
+        """Begin a run, if nothing has something against it."""
+
+    def follow_lead(self, node: Node, mark: Mark, outcome: Outcome) -> bool:
+        """End a run that succeeds and whose lead is known, or do nothing; tell which."""
+        raise NotImplementedError
+
     def closing(self, node: Node, key: Key) -> None:
         """Note that a run ends the execution as it fails."""
 
     # -- its turn -----------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
-        key = mark.key
+    def begin(self, node: Node, mark: Mark, source: Key | None = None) -> None:
+        host = self.host
         self.live += 1
         try:
-            self.host.enter(node, key, source)
-            self.check_iteration(mark.iteration)
-            if self.host.start_after_seconds and not node.indegree:
-                seconds = self.host.start_after_seconds
+            host.enter(node, (mark.node, mark.iteration), source)
+            if mark.iteration > host.most_iterations:
+                raise self.too_often()
+            if host.start_after_seconds and not node.indegree:
+                seconds = host.start_after_seconds
                 mark = replace(mark, ending=TaskState.PENDING)
                 self.delay(mark, seconds, f"Delayed by start_after_seconds [delay={seconds:g}]")
+            elif node.policy is NO_POLICY:
+                self.attempt(node, mark)
             else:
                 self.take_turn(node, mark)
         except Refused as refused:
-            self.refuse(node, self.mark(key), str(refused))
+            self.refuse(node, mark, str(refused))
 
-    def check_iteration(self, iteration: int) -> None:
-        """Tell a loop that never ends.
-
-        :raises Refused: a task runs more often than it may
-        """
+    def too_often(self) -> Refused:
+        """Say that a task runs more often than it may: a loop never ends."""
         most = self.host.most_iterations
-        if iteration > most:
-            raise Refused(f"It would run more than {most} times; raise max_iterations in the settings if it has to.")
+        return Refused(f"It would run more than {most} times; raise max_iterations in the settings if it has to.")
 
     def take_turn(self, node: Node, mark: Mark) -> None:
         """
@@ -273,11 +280,16 @@ class Running(Books):
         self.record(EventKind.TASK, mark.state, mark)
         return self.save(mark)
 
+    def hand_out(self, mark: Mark) -> None:
+        """Let an attempt that came back be under way."""
+        self.record(EventKind.TASK, mark.state, self.save(mark), info=mark.info)
+
     # -- its end ------------------------------------------------------------------------------------------------------
 
     def finish(self, node: Node, mark: Mark, outcome: Outcome) -> None:
         """Take in how an attempt ended; wait-after may hold that up."""
-        mark = self.rouse(mark)
+        if mark.due_at is not None:
+            mark = self.rouse(mark)
         try:
             if not node.items:
                 received = self.host.received(node, mark.key, outcome)
@@ -293,7 +305,7 @@ class Running(Books):
             mark = replace(mark, ending=outcome.state, outcome=outcome)
             mark = self.delay(mark, wait, f"Delayed by 'wait-after' policy [delay={wait:g}]")
             self.save(replace(mark, finished_event=self.event_count))
-        else:
+        elif outcome.state is not st.SUCCESS or not self.follow_lead(node, mark, outcome):
             self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[outcome.state], outcome)
 
     def end(self, node: Node, was: Mark, event: TaskEvent, outcome: Outcome) -> None:
@@ -346,11 +358,12 @@ class Running(Books):
             self.live -= 1
             self.later(self.save(replace(mark, info=None)), Intent.RUN)
 
-    def ended(self, mark: Mark, event: TaskEvent, outcome: Outcome) -> Mark:
+    def ended(self, mark: Mark, event: TaskEvent, outcome: Outcome, **more: Any) -> Mark:
         info = outcome.failure.message[: st.INFO_LENGTH] if outcome.failure else None
         state = st.next_task_state(mark.state, event)
         return replace(
             mark, state=state, info=info, outcome=outcome, finished_at=self.now, due_at=None, ending=None, asleep=0,
+            **more,
         )  # fmt: skip
 
     def refuse(self, node: Node, mark: Mark, reason: str) -> None:
@@ -372,83 +385,3 @@ class Running(Books):
     def give_up(self, node: Node, reason: str) -> None:
         """Fail the execution."""
         self.change(ExecutionEvent.FAIL, reason)
-
-    # -- time passes --------------------------------------------------------------------------------------------------
-
-    def wake(self, node: Node, mark: Mark) -> None:
-        """Do what it is time for; what came too late or is over has nothing to do any more."""
-        if mark.state in st.FINAL_TASK_STATES or self.is_over:
-            self.save(replace(mark, due_at=None, deadline_at=None))
-        elif mark.deadline_at and mark.deadline_at <= self.now:
-            self.time_out(node, mark)
-        elif mark.due_at and mark.due_at <= self.now:
-            mark = self.rouse(mark)
-            if mark.ending in st.TASK_EVENT_OF_OUTCOME:
-                assert mark.outcome is not None
-                self.end(node, mark, st.TASK_EVENT_OF_OUTCOME[mark.ending], mark.outcome)
-            elif self.is_running():
-                self.proceed(node, mark)
-            else:
-                self.put_off(mark)
-
-    def time_out(self, node: Node, mark: Mark) -> None:
-        """Mistral: `engine/policies.py`, _fail_task_if_incomplete."""
-        if mark.intent is not None:
-            mark = self.release(mark)
-            self.live += 1
-        self.finish(node, replace(mark, deadline_at=None), st.TIMED_OUT)
-
-    # -- a lease runs out ---------------------------------------------------------------------------------------------
-
-    def lapse(self, node: Node, mark: Mark) -> None:
-        """Take an attempt from whoever was not heard of: it is made again, or fails where that is not safe."""
-        run = self.mark(mark.key[:2])
-        if run.deadline_at and run.deadline_at <= self.now:
-            self.time_out(node, run)
-            return
-        try:
-            is_unsafe = mark.state is TaskState.RUNNING and self.is_unsafe(node, run)
-        except Refused as refused:
-            self.refuse(node, run, str(refused))
-            return
-        info = f"The lease of attempt {mark.attempt} ran out"
-        if not is_unsafe:
-            self.put_back(mark, info)
-            return
-        outcome = Outcome(TaskState.FAILURE, None, Failure("lease", f"{info}, and 'safe-rerun' is false"))
-        if mark.item == st.WHOLE:
-            self.finish(node, mark, outcome)
-        else:
-            self.complete_item(node, mark, outcome)
-
-    def is_unsafe(self, node: Node, run: Mark) -> bool:
-        """Tell whether a task says that it must not run twice (Mistral: `engine/tasks.py`, _get_safe_rerun).
-
-        :raises Refused: that cannot be evaluated
-        """
-        is_safe = node.policy.safe_rerun
-        return is_safe is not None and not truth(self.host, node, run.key, "safe-rerun", is_safe)
-
-    def put_back(self, mark: Mark, info: str) -> None:
-        """Make the next attempt of what it was, with the same input; what may not begin now waits in the backlog.
-
-        An item may be ahead of its run in attempts, but no later attempt of the run has a number that it had.
-        """
-        state = st.next_task_state(mark.state, TaskEvent.LAPSE)
-        mark = replace(mark, state=state, attempt=mark.attempt + 1, info=info)
-        run = self.mark(mark.key[:2])
-        if mark.item != st.WHOLE:
-            run = self.save(replace(run, attempt=max(run.attempt, mark.attempt)))
-        if self.is_running():
-            self.hand_out(mark)
-            return
-        self.hold(mark, Intent.RETURN)
-        if mark.item == st.WHOLE:
-            self.live -= 1
-        else:
-            assert run.items is not None
-            self.save(replace(run, items=replace(run.items, held=run.items.held + 1)))
-
-    def hand_out(self, mark: Mark) -> None:
-        """Let an attempt that came back be under way."""
-        self.record(EventKind.TASK, mark.state, self.save(mark), info=mark.info)

@@ -230,7 +230,8 @@ QUESTIONS: dict[str, Question] = {
 RUNNING, PENDING, FAILURE, CANCELLED, IGNORE = (
     TaskState.RUNNING, TaskState.PENDING, TaskState.FAILURE, TaskState.CANCELLED, TaskState.IGNORE,
 )  # fmt: skip
-START, TASK = TaskEvent.START, EventKind.TASK
+SUCCESS, START, TASK = TaskState.SUCCESS, TaskEvent.START, EventKind.TASK
+RUNS = ExecutionState.RUNNING
 TELL, TELL_THROUGH, RUN, REVERT = Intent.TELL, Intent.TELL_THROUGH, Intent.RUN, Intent.REVERT
 """What every completion asks for: a name of a module takes 10 ns, a member of an enumeration 60 in Python 3.11."""
 
@@ -439,7 +440,12 @@ class Mark:
     @classmethod
     def untouched(cls, node: int, iteration: int, item: int = WHOLE) -> "Mark":
         """Return the mark of what nothing has happened to."""
-        return make(cls, {"node": node, "iteration": iteration, "item": item, "fed": NOTHING_FED})
+        return make(cls, untouched(node, iteration, item))
+
+
+def untouched(node: int, iteration: int, item: int = WHOLE) -> dict[str, Any]:
+    """Return the fields of the mark of what nothing has happened to."""
+    return {"node": node, "iteration": iteration, "item": item, "fed": NOTHING_FED}
 
 
 TIMED_OUT = Outcome(TaskState.FAILURE, None, Failure("timeout", "Task timed out."))

@@ -3,24 +3,27 @@
 `resolve` has the theory; these are its steps.
 """
 
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
 
 from lazyengine.core import state as st
-from lazyengine.core.decision import VERDICT, Errand, Token
+from lazyengine.core.decision import VERDICT, Errand, Slice, Token
 from lazyengine.core.graph import Command, Edge, Key, Node, On
 from lazyengine.core.host import Refused
-from lazyengine.core.running import MOST_RETRIES, Running
+from lazyengine.core.reopening import Reopening
+from lazyengine.core.running import MOST_RETRIES
 from lazyengine.core.state import (
     ExecutionEvent,
     Failure,
+    Header,
     Intent,
     Mark,
     Outcome,
     TaskEvent,
     TaskState,
 )
-from lazyengine.core.values import replace
+from lazyengine.core.values import make, replace
 
 STOPS: dict[Command, ExecutionEvent] = {
     Command.FAIL: ExecutionEvent.FAIL,
@@ -40,24 +43,87 @@ TELLS = frozenset({Intent.TELL, Intent.TELL_THROUGH})
 BEGINS = frozenset({Intent.RUN, Intent.RETURN})
 """What is done for a mark that has left the backlog."""
 
-NOTHING: Mapping[str, Any] = {}
+
+class Lead(NamedTuple):
+    """What the first success of a node always comes to, where no guard, command or policy has a say and it runs once.
+
+    To follow it halves what a completion costs: 8 microseconds for 16, and none more for each out-edge.
+
+    :param wave: the tokens that tell it
+    :param chosen: what its mark remembers of it
+    :param is_last: it leads to no other task
+    """
+
+    wave: tuple[Token, ...] = ()
+    chosen: tuple[int, ...] = ()
+    is_last: bool = False
+    is_known: bool = True
 
 
-class Telling(Running):
+UNKNOWN = Lead(is_known=False)
+
+
+def has_a_say(edge: Edge) -> bool:
+    """Tell whether it depends on more than the graph what an edge comes to."""
+    return edge.guard is not None or edge.message is not None or edge.to in STOPS or edge.to is Command.PAUSE
+
+
+def find_lead(node: Node) -> Lead:
+    """Work out what the success of a node comes to by telling it once on trial, and keep that at the node."""
+    policy, lead = node.policy, UNKNOWN
+    is_plain = not (policy.fail_on or policy.retry or node.repeats) and policy.keep_result and node.loop is None
+    if is_plain and not any(has_a_say(edge) for edge in node.edges if edge.on in FIRES_ON[TaskState.SUCCESS][0]):
+        trial = Telling(Slice(Header(), {node.id: node}, {}), datetime.min)
+        trial.tell(node, trial.save(Mark(node.id, state=TaskState.SUCCESS, attempt=1)), passing_pauses=False)
+        mark = trial.mark((node.id, 1))
+        lead = Lead(tuple(trial.wave), mark.chosen, mark.last)
+    object.__setattr__(node, "lead", lead)
+    return lead
+
+
+class Telling(Reopening):
     """What follows from the end of a run."""
 
     # -- tokens reach a node ------------------------------------------------------------------------------------------
 
-    def arrive(self, token: Token) -> None:
-        node = self.nodes[token.to]
-        tally = self.mark((node.id, 1))
+    def arrive(self, tokens: Iterable[Token]) -> None:
+        """Let tokens reach their nodes, one after the other.
+
+        What most come to stands in the loop itself: a join counts one more of its links, and goes on to wait.  Each
+        takes 1.3 microseconds so, and 2 with a function for each step.  Its mark is not to be looked at by `decide`:
+        what has not run does not sleep.
+        """
+        nodes, marks, before, hear = self.nodes, self.marks, self.before, self.host.hear
+        for token in tokens:
+            to, live, _, source, _, _, errand, _, _ = token
+            key = to, 1
+            node = nodes[to]
+            tally = marks.get(key) or before.get(key)
+            threshold = node.join
+            if threshold is None or node.loop is not None or errand is not VERDICT:
+                self.arrive_at(node, tally or Mark.untouched(to, 1), token)
+                continue
+            fields = tally.__dict__.copy() if tally else st.untouched(to, 1)
+            count = fields.get("live", 0)
+            if count < threshold and (self.state is st.RUNS or not self.is_over):
+                if live:
+                    count = fields["live"] = count + 1
+                else:
+                    fields["dead"] = fields.get("dead", 0) + 1
+                tally = marks[key] = make(Mark, fields)
+                if source:
+                    hear(node, key, source)
+                if count == threshold or "dead" in fields or "runs" in fields or node.indegree < threshold:
+                    self.judge(node, threshold, tally, source)
+
+    def arrive_at(self, node: Node, tally: Mark, token: Token) -> None:
         if token.errand is not VERDICT:
             self.run_errand(node, tally, token)
             return
-        if node.join is not None:
-            self.arrive_at_join(node, node.join, tally, token)
-        else:
+        if node.join is None:
             self.arrive_at_each(node, tally, token)
+        elif token.live and not self.is_over:
+            self.feed(node, node.join, tally, token)
         if node.loop is not None and token.loop != node.loop and token.settled:
             self.count_loop(node.loop, dead=1)
             self.wave.append(Token(node.loop, 0, errand=Errand.REST))
@@ -75,28 +141,20 @@ class Telling(Running):
             return
         dead = 0 if node.loop is not None else int(token.settled)
         tally = self.save(replace(tally, dead=tally.dead + dead, runs=tally.runs + token.live))
-        if node.loop is not None:
-            self.count_loop(node.loop, live=token.live)
+        if tally.runs == token.live == 1 and node.loop is None:
+            self.start(node, tally, token.source)
+            return
+        self.count_loop(node.loop, live=token.live)
         for iteration in range(tally.runs - token.live + 1, tally.runs + 1):
             self.start(node, self.mark((node.id, iteration)), token.source)
         if not token.live:
             self.settle_node(node, self.mark((node.id, 1)))
 
-    def arrive_at_join(self, node: Node, threshold: int, tally: Mark, token: Token) -> None:
-        if node.loop is not None:
-            if token.live and not self.is_over:
-                self.feed(node, threshold, tally, token)
-            return
-        if tally.live >= threshold or self.is_over:
-            return  # it has had its one run, or will have none: what the other links say changes nothing
-        key = (node.id, 1)
-        tally = replace(tally, live=tally.live + 1) if token.live else replace(tally, dead=tally.dead + 1)
-        self.marks[key] = tally
-        if token.source:
-            self.host.hear(node, key, token.source)
+    def judge(self, node: Node, threshold: int, tally: Mark, source: Key | None) -> None:
+        """Run a join that has heard of one more of its links, if it has come to that, or let it be lost."""
         if tally.runs:  # it has failed without running, but a rerun may take that back
-            if token.source:
-                self.closing(node, key)  # Mistral: it fails once more, with what it has heard now
+            if source:
+                self.closing(node, tally.key)  # Mistral: it fails once more, with what it has heard now
             return
         if tally.live == threshold:
             self.start(node, self.save(replace(tally, runs=1)))
@@ -130,7 +188,8 @@ class Telling(Running):
         failure = Outcome(TaskState.FAILURE, None, Failure("join", info))
         mark = self.save(self.ended(self.mark(mark.key), TaskEvent.BLOCK, failure))
         try:
-            self.check_iteration(mark.iteration)
+            if mark.iteration > self.host.most_iterations:
+                raise self.too_often()
             self.host.end(node, mark)
         except Refused as refused:
             self.refuse(node, mark, str(refused))
@@ -154,12 +213,6 @@ class Telling(Running):
                 return
         self.save(replace(self.mark((first.id, 1)), loop=replace(tally, closed=True)))
         self.tell_exits(first, Errand.VERDICT)
-
-    def tell_exits(self, first: Node, errand: Errand) -> None:
-        assert first.loop_facts is not None
-        for source, target in first.loop_facts.exits:
-            if target not in self.mark((source, 1)).chosen or target not in self.nodes[source].joins:
-                self.wave.append(Token(target, 0, errand=errand, loop=first.id))
 
     # -- what is to be done for a mark --------------------------------------------------------------------------------
 
@@ -197,6 +250,31 @@ class Telling(Running):
             self.proceed(node, mark)
 
     # -- edges are told -----------------------------------------------------------------------------------------------
+
+    def follow_lead(self, node: Node, was: Mark, outcome: Outcome) -> bool:
+        lead = node.lead or find_lead(node)
+        if (
+            not lead.is_known or was.attempt != 1 or was.chosen or was.hold is not None or self.budget <= 0
+            or not self.is_running()
+        ):  # fmt: skip
+            return False
+        mark = self.ended(
+            was, TaskEvent.SUCCEED, outcome, finished_event=self.event_count + 1, told=st.ALL, ended=1,
+            chosen=lead.chosen, last=lead.is_last,
+        )  # fmt: skip
+        try:
+            self.host.end(node, mark)
+        except Refused as refused:
+            self.refuse(node, self.ended(was, TaskEvent.SUCCEED, outcome), str(refused))
+            return True
+        self.live -= 1
+        self.record(st.TASK, mark.state, mark, info=mark.info)
+        self.afford()
+        self.save(mark)
+        self.wave += lead.wave
+        if lead.is_last:
+            self.host.last(node, mark.key)
+        return True
 
     def tell(self, node: Node, mark: Mark, passing_pauses: bool) -> None:
         key = mark.key
@@ -306,89 +384,3 @@ class Telling(Running):
     def settle_links(self, node: Node, counts: Container[int] = ()) -> None:
         for target in self.unchosen(node, counts):
             self.wave.extend(Token(lost, 0) for lost in node.beyond.get(target, (target,)))
-
-    def unchosen(self, node: Node, counts: Container[int] = ()) -> list[int]:
-        """Return the nodes that have to be told that this one did not choose them."""
-        unchosen = [target for target in node.heeds if target not in counts]
-        chosen = self.mark((node.id, 1)).chosen if unchosen else ()
-        return [to for to in unchosen if to not in chosen or not (to in node.joins or to in node.beyond)]
-
-    # -- a run is to be run again -------------------------------------------------------------------------------------
-
-    def reopen(self, node: Node, mark: Mark) -> Mark:
-        """Take back what the end of a run has come to, so that it may end once more."""
-        self.cancelled -= mark.state is TaskState.CANCELLED
-        concluded = mark.told == st.ALL
-        mark = self.forget(node, self.release(mark) if mark.intent else mark)
-        tally = self.mark((node.id, 1))
-        if not concluded:
-            return mark
-        if node.loop is not None:
-            self.count_loop(node.loop, live=1)
-            self.reopen_loop(node.loop, mark.key)
-        elif node.repeats:
-            self.withdraw_links(node, closed=tally.dead == node.indegree and tally.ended == tally.runs)
-            self.save(replace(self.mark((node.id, 1)), ended=tally.ended - 1))
-        else:
-            self.withdraw_links(node, closed=True)
-            self.save(replace(self.mark((node.id, 1)), ended=0))
-        return self.mark(mark.key)
-
-    def forget(self, node: Node, mark: Mark) -> Mark:
-        """Let the end of a run not count for that of the execution any more."""
-        if mark.unhandled:
-            self.unhandled -= 1
-            self.cause = f"Tasks that failed: {self.unhandled}" if self.unhandled else None
-        self.host.reopen(node, mark.key, mark.last)
-        return self.save(replace(mark, unhandled=False, last=False, told=0))
-
-    def renew(self, mark: Mark, given: Mapping[str, Any] = NOTHING) -> Mark:
-        """Let a run have its turn once more."""
-        state = st.next_task_state(mark.state, TaskEvent.RERUN)
-        mark = replace(mark, state=state, retries=0, given=given, outcome=None, reported=None)
-        return self.save(replace(mark, started_at=None, deadline_at=None, finished_at=None))
-
-    def reopen_loop(self, loop: int, again: Key | None = None) -> None:
-        """Let a loop that has come to its end go on, and the joins in it wait on whose waiting in vain led nowhere.
-
-        :param again: a run that is run again itself
-        """
-        tally, facts = self.loop_tally(loop), self.nodes[loop].loop_facts
-        assert facts is not None
-        if tally.closed:
-            self.save(replace(self.mark((loop, 1)), loop=replace(tally, closed=False)))
-            for join in facts.joins:
-                newest = self.mark((join, max(1, self.mark((join, 1)).runs)))
-                if newest.last and self.is_blocked(self.nodes[join], newest) and newest.key != again:
-                    self.unblock(self.nodes[join], newest)
-            self.tell_exits(self.nodes[loop], Errand.WITHDRAW)
-
-    def is_blocked(self, node: Node, mark: Mark) -> bool:
-        return node.join is not None and mark.live < node.join and mark.state is TaskState.FAILURE
-
-    def unblock(self, node: Node, mark: Mark) -> None:
-        """Let a join that failed without running wait on."""
-        mark = self.forget(node, self.release(mark) if mark.intent else mark)
-        self.save(replace(self.renew(mark), info=None, ended=0))
-        self.save(replace(self.mark((node.id, 1)), runs=mark.iteration - 1))
-
-    def withdraw(self, node: Node, tally: Mark) -> None:
-        """Take back a dead verdict that a node was told, and what the node itself has told because of it."""
-        if node.loop is not None:
-            self.count_loop(node.loop, dead=-1)
-            self.reopen_loop(node.loop)
-            return
-        closed = tally.dead == node.indegree and (node.join is not None or tally.ended == tally.runs)
-        if tally.intent is Intent.SETTLE:
-            tally, closed = self.release(tally), False
-        tally = self.save(replace(tally, dead=tally.dead - 1))
-        if self.is_blocked(node, tally):
-            closed = tally.told == st.ALL
-            self.unblock(node, tally)
-        self.withdraw_links(node, closed)
-
-    def withdraw_links(self, node: Node, closed: bool) -> None:
-        if closed:
-            for target in self.unchosen(node):
-                lost = node.beyond.get(target, (target,))
-                self.wave.extend(Token(to, 0, errand=Errand.WITHDRAW) for to in lost)

@@ -29,5 +29,5 @@ else:
     def replace(value: V, **changes: Any) -> V:
         """Return a value with other fields: `dataclasses.replace`, for a mark in 0.3 microseconds and not 7."""
         new = _new(value.__class__)
-        _store(new, "__dict__", {**value.__dict__, **changes})
+        _store(new, "__dict__", value.__dict__ | changes)
         return new

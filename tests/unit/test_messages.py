@@ -1,5 +1,6 @@
 """What is ours of gunicorn's messages does what gunicorn's own does."""
 
+import io
 import logging
 import socket
 
@@ -55,6 +56,14 @@ def test_what_was_not_read_is_drained(ends, size):
     body.read(size)
     assert not body.is_read
     assert next_of(parser).body.read(5) == b"12345"
+
+
+def test_a_body_that_is_read_again_is_left_to_gunicorn():
+    """That of a request which has waited: it is no body of a connection any more."""
+    body = KeptBody(io.BytesIO(b"12345"))
+    assert not body.is_here
+    assert body.read() == b"12345"
+    assert not body.is_read
 
 
 def test_what_is_on_its_way_is_not_here(ends):
