@@ -56,7 +56,7 @@ def main() -> None:
         sizes = list(measure(service, steps, chosen.seconds))
     rows = []
     for done, mebibytes in sizes:
-        more: Row = {} if done == first else {"ratios": {f"after {first:,}": round(mebibytes / sizes[0][1], 3)}}
+        more: Row = {} if done == sizes[0][0] else {"ratios": {f"after {first:,}": round(mebibytes / sizes[0][1], 3)}}
         if done == sizes[-1][0]:
             more["target"] = "within 10 %"
             if done < last:
