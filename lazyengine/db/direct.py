@@ -14,7 +14,23 @@ from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Connection, Dialect, Executable, Integer, Select, Text, bindparam, func
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy import column as sql_column
 from sqlalchemy.exc import DBAPIError
 
 from lazyengine.db.types import IntegerList
@@ -87,16 +103,28 @@ MOST_WANTED = 64
 """Values of a list up to which a statement is compiled for it."""
 
 
+def one_by_one(statement: Select[Any], column: ColumnElement[Any], wanted: BindParameter[Any]) -> Select[Any]:
+    """Return on PostgreSQL the rows whose `column` is one of a list, each looked up in the index by its whole key.
+
+    With `= ANY` PostgreSQL may read all that the rest of the key leads to and look at the column then: every mark of an
+    execution, every node of a graph.  It does while it knows no large ones, and keeps the plan.
+    """
+    values = func.unnest(wanted).table_valued(sql_column("one", column.type), name="wanted").render_derived()
+    # without an OFFSET the two SELECTs would become one, with a plan for both
+    row = statement.where(column == values.c.one).offset(literal_column("0")).lateral("found")
+    return select(*row.c).select_from(values.join(row, true()))
+
+
 class DirectList:
     """A SELECT of the rows whose `column` is one of a list of values.
 
-    PostgreSQL takes the list as one value.  Elsewhere it is compiled for lists of 1, 2, 4, ... values, and the last of
-    a list is repeated; a long list goes SQLAlchemy's own way.
+    PostgreSQL takes the list as one value (`one_by_one`).  Elsewhere it is compiled for lists of 1, 2, 4, ... values,
+    and the last of a list is repeated; a long list goes SQLAlchemy's own way.
     """
 
     def __init__(self, statement: Select[Any], column: Any) -> None:
         wanted = bindparam("wanted", type_=IntegerList() if isinstance(column.type, Integer) else ARRAY(Text))
-        self._whole = Direct(statement.where(column == func.any(wanted)))
+        self._whole = Direct(lambda _: one_by_one(statement, column, wanted))
         self._long = statement.where(column.in_(bindparam("wanted", expanding=True)))
         sizes = [1 << power for power in range(MOST_WANTED.bit_length())]
         self._short = {
@@ -281,10 +309,10 @@ def commit(connection: Connection, then: str) -> None:
 
 def connect_for_libpq(dialect: Dialect, record: Any, args: Any, more: Any) -> Any:
     """Connect; for SQLAlchemy's event `do_connect`."""
-    from lazyengine.db.prepared import INDEXES, PreparingConnection
+    from lazyengine.db.prepared import PLANS, PreparingConnection
 
     made = PreparingConnection.connect(*args, **more)
-    made.execute(INDEXES)
+    made.execute(PLANS)
     made.commit()
     return made
 

@@ -28,9 +28,13 @@ ROLLBACK: Step = ("ROLLBACK", ())
 MOST_PREPARED = 100
 """Statements that the server keeps for one connection, each with its plan: up to a megabyte for one that saves much."""
 
-INDEXES = "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
+PLANS = (
+    "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false)"
+)
 """Every statement has its index, and the plan of a prepared one is kept: one that was made while a table was small must
-not read the whole of it, until PostgreSQL counts its rows anew, a minute later or more."""
+not read the whole of it, until PostgreSQL counts its rows anew, a minute later or more.  Nor is a plan made for each
+list of ids, which takes longer than to execute it."""
 
 OUT_OF_DATE = "0A000"
 """SQLSTATE of a prepared statement whose columns have been changed; of much else, too."""

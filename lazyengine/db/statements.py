@@ -34,6 +34,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.mysql import insert as mysql_insert
@@ -49,7 +50,7 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.db import tables as t
-from lazyengine.db.direct import of_row
+from lazyengine.db.direct import of_row, one_by_one
 from lazyengine.db.types import IntegerList
 
 COUNTERS = (
@@ -79,10 +80,14 @@ RING = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANN
 _execution = t.execution.c
 _mark = t.mark.c
 
+NAMED_EXECUTION = (
+    _execution.id == bindparam("id"),
+    func.coalesce(_execution.owner, literal_column("''")) == bindparam("owner", type_=_execution.owner.type),
+)
+"""An execution of an owner.  It is found by its id: an index of owners would lead to all that the owner has, and
+PostgreSQL takes it for as good while there are few."""
 LOCK_EXECUTION = (
-    select(*(column for column in _execution if column.name not in UNDECIDED))
-    .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
-    .with_for_update()
+    select(*(column for column in _execution if column.name not in UNDECIDED)).where(*NAMED_EXECUTION).with_for_update()
 )
 NODE_NAMED = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"), t.node.c.name == bindparam("name"))
 NODES = select(t.node).where(t.node.c.graph_id == bindparam("graph_id"))
@@ -98,23 +103,19 @@ REGION = select(*SMALL_MARK).where(
 )
 READ_WITH_LOCK = [column for column in SMALL_MARK if column.name != "execution_id"]
 _seen = t.execution.alias("seen")
+_first_runs = one_by_one(
+    select(*READ_WITH_LOCK).where(_mark.execution_id == bindparam("id"), _mark.iteration == 1, _mark.item == WHOLE),
+    _mark.node_id,
+    bindparam("node_ids", type_=IntegerList),
+).subquery("first_run")
 LOCK_AND_READ = (
     select(
         *(_execution[name] for name in ("graph_id", "created_at", *HEADER)),
         select(_seen.c.generation).where(_seen.c.id == bindparam("id")).scalar_subquery().label("seen_generation"),
-        *(column.label(f"{OF_MARK}{column.name}") for column in READ_WITH_LOCK),
+        *(column.label(f"{OF_MARK}{column.name}") for column in _first_runs.c),
     )
-    .select_from(t.execution)
-    .outerjoin(
-        t.mark,
-        and_(
-            _mark.execution_id == _execution.id,
-            _mark.node_id == func.any(bindparam("node_ids", type_=IntegerList)),
-            _mark.iteration == 1,
-            _mark.item == WHOLE,
-        ),
-    )
-    .where(_execution.id == bindparam("id"), _execution.owner == bindparam("owner"))
+    .select_from(t.execution.outerjoin(_first_runs, true()))
+    .where(*NAMED_EXECUTION)
     .with_for_update(of=t.execution)
 )
 """lock_execution, runs_of and marks in one, on PostgreSQL: see `Store.lock_execution`."""

@@ -46,6 +46,7 @@ from lazyengine.db.statements import (
     LOCK_AND_READ,
     LOCK_EXECUTION,
     MARKS,
+    NAMED_EXECUTION,
     NOTIFY,
     RARE_OF_HEADER,
     READ_WITH_LOCK,
@@ -219,14 +220,14 @@ class Store(Graphs):
     def outline(self, owner: str, execution_id: str) -> Outline | None:
         """Return which graph an execution runs, and how it stands, without locking it."""
         columns = (_execution.graph_id, _execution.state, _execution.created_at)
-        where = (_execution.id == execution_id, _execution.owner == owner)
-        row = self.connection.execute(select(*columns).where(*where)).first()
+        named = {"id": execution_id, "owner": owner}
+        row = self.connection.execute(select(*columns).where(*NAMED_EXECUTION), named).first()
         return Outline(row.graph_id, ExecutionState(row.state), row.created_at) if row else None
 
     def execution(self, owner: str, execution_id: str) -> Execution | None:
         """Return an execution with its input and output."""
-        where = (_execution.id == execution_id, _execution.owner == owner)
-        row = self.connection.execute(select(t.execution).where(*where)).first()
+        named = {"id": execution_id, "owner": owner}
+        row = self.connection.execute(select(t.execution).where(*NAMED_EXECUTION), named).first()
         return execution_of(row) if row else None
 
     def request_digest(self, owner: str, execution_id: str) -> str | None:

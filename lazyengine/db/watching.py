@@ -10,6 +10,7 @@ from lazyengine.core.state import FINAL_EXECUTION_STATES, ExecutionState, Failur
 from lazyengine.db import tables as t
 from lazyengine.db.claims import offers
 from lazyengine.db.direct import batches
+from lazyengine.db.statements import NAMED_EXECUTION
 from lazyengine.records import Claim, Page, PastEvent
 
 
@@ -47,9 +48,8 @@ def list_events(
     written its history.
     """
     table, row_of = t.execution.c, t.history.c
-    head = connection.execute(
-        select(table.graph_id, table.state).where(table.id == execution_id, table.owner == owner)
-    ).first()
+    named = {"id": execution_id, "owner": owner}
+    head = connection.execute(select(table.graph_id, table.state).where(*NAMED_EXECUTION), named).first()
     if head is None:
         return None
     node = and_(t.node.c.graph_id == head.graph_id, t.node.c.id == row_of.node_id)
