@@ -26,6 +26,9 @@ OURS = {
 }
 """By the beginning of the name of a module; the first that fits."""
 
+SERVER = ("lazyengine.balancing", "lazyengine.messages", "lazyengine.parking", "lazyengine.serving")
+"""What is gunicorn's part, which is what the layers leave."""
+
 THEIRS = {
     "Pecan and WebOb": ("pecan.core.PecanBase", "pecan.core.Pecan", "webob.response.Response",
                         "webob.request.BaseRequest"),
@@ -99,7 +102,8 @@ def watch() -> None:
                 importlib.import_module(found.name)
             except ImportError:  # of an extra that is not installed
                 continue
-    modules = [(name, module) for name, module in sys.modules.items() if name.partition(".")[0] == "lazyengine"]
+    ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "lazyengine"}
+    modules = [(name, module) for name, module in ours.items() if not name.startswith(SERVER)]
     replaced = {}
     for name, module in modules:
         layer = next(layer for layer, beginnings in OURS.items() if name.startswith(beginnings))

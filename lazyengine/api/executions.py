@@ -214,13 +214,15 @@ def rerun_of(body: requests.TaskRerun) -> Rerun:
 def start_of(request: Request, body: requests.ExecutionStart) -> Start:
     """Make the engine's wish of a body; its digest tells whether a later request with the same id is the same.
 
+    Without an id there is none: a request that names the id which the execution gets is another one.
+
     :raises RequestInvalid: a namespace for a definition that is given
     """
     if "definition" in request.document and "namespace" in request.document:
         raise RequestInvalid(
             reason="'/namespace' is for a stored workflow; leave out the definition, or the namespace."
         )
-    canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(request.document, sort_keys=True, separators=(",", ":")) if body.id else ""
     params = {
         name: value
         for name in ("env", "evaluate_env", "default_action", "task_name")
@@ -228,7 +230,7 @@ def start_of(request: Request, body: requests.ExecutionStart) -> Start:
     }
     return Start(
         definition=None if body.definition is Unset else body.definition,
-        digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        digest=hashlib.sha256(canonical.encode()).hexdigest() if canonical else "",
         workflow=body.workflow or None,
         namespace=body.namespace,
         input=body.input or {},
