@@ -12,6 +12,7 @@ Theory of operation:
 4. `live` is raised where a run has its turn and lowered where it is over; what waits for a time is `asleep` too.
 """
 
+from abc import abstractmethod
 from datetime import timedelta
 from typing import Any
 
@@ -54,9 +55,9 @@ class Running(Books):
     def start(self, node: Node, mark: Mark, source: Key | None = None) -> None:
         """Begin a run, if nothing has something against it."""
 
+    @abstractmethod
     def follow_lead(self, node: Node, mark: Mark, outcome: Outcome) -> bool:
         """End a run that succeeds and whose lead is known, or do nothing; tell which."""
-        raise NotImplementedError
 
     def closing(self, node: Node, key: Key) -> None:
         """Note that a run ends the execution as it fails."""
