@@ -81,7 +81,7 @@ def test_what_a_dead_dispatcher_held_is_not_sent_once_it_is_over(engine: Engine,
     ids = [started(engine, ONE) for _ in range(3)]
     now = engine.clock()
     errands = engine.database.transaction(
-        lambda store: take(store.connection, "hook", "dispatch:dead:1", 10, now, now.replace(year=now.year + 1))
+        lambda store: take(store, "hook", "dispatch:dead:1", 10, now, now.replace(year=now.year + 1))
     )
     assert sorted(errand.assignment.execution_id for errand in errands) == sorted(ids)
     done(engine, ids[0], "a")
