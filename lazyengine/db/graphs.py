@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 
 from lazyengine.core.graph import Graph, Node
 from lazyengine.db import tables as t
@@ -15,6 +15,12 @@ from lazyengine.db.types import to_json
 
 _node_named, _nodes = Direct(NODE_NAMED), DirectList(NODES, t.node.c.id)
 _nodes_named = DirectList(NODES, t.node.c.name)
+
+
+LARGE = 1_000
+COUNT_NODES = text("ANALYZE (SKIP_LOCKED) node")
+"""What PostgreSQL does by itself a minute later: until it knows of a graph of so many nodes, it may read them all to find
+one by its id.  It took a completion in a chain of 20,000 tasks from 4 milliseconds to 8."""
 
 
 class Graphs:
@@ -49,7 +55,10 @@ class Graphs:
         """Store a graph and return its id."""
         added = self.connection.execute(insert(t.graph).values(digest=digest, head=graph_to_json(head)))
         graph_id: int = added.inserted_primary_key[0]  # type: ignore[index]
-        self.connection.execute(insert(t.node), [node_row(graph_id, node) for node in nodes])
+        rows = [node_row(graph_id, node) for node in nodes]
+        self.connection.execute(insert(t.node), rows)
+        if self.dialect == "postgresql" and len(rows) >= LARGE:
+            self.connection.execute(COUNT_NODES)
         self._added.add(graph_id)  # not to be kept: the id is another graph's if this transaction is taken back
         return graph_id
 
