@@ -306,11 +306,17 @@ def test_a_flag_is_true_or_false_in_these_words(api, asked, word):
 
 def test_the_digest_of_a_start_is_that_of_what_was_meant_not_of_how_it_was_written(api, asked):
     digests = []
-    for text in ('{"definition": "x", "input": {"a": 1, "b": 2}}', '{"input":{"b":2,"a":1},"definition":"\\u0078"}'):
-        api.post("/executions", text, content_type="application/json")
+    for text in ('"definition": "x", "input": {"a": 1, "b": 2}', '"input":{"b":2,"a":1},"definition":"\\u0078"'):
+        api.post("/executions", f'{{"id": "{ID}", {text}}}', content_type="application/json")
         digests.append(asked.last.digest)
-    api.post_json("/executions", {"definition": "x", "input": {"a": 1, "b": 3}})
+    api.post_json("/executions", {"id": ID, "definition": "x", "input": {"a": 1, "b": 3}})
     assert digests[0] == digests[1] != asked.last.digest
+
+
+def test_a_start_without_an_id_has_no_digest(api, asked):
+    """Nobody can repeat it."""
+    api.post_json("/executions", {"definition": "x"})
+    assert asked.last.digest == ""
 
 
 def test_a_start_hands_on_all_that_it_was_given(api, asked):
