@@ -374,7 +374,8 @@ class DataFlow(Host):
 
     def changed(self) -> dict[Key, RunData]:
         """Return what the transaction leaves at runs, and store the values that it needs."""
-        data.add_values(self.store.connection, self.execution_id, self._new_values)
+        if self._new_values:
+            data.add_values(self.store.connection, self.execution_id, self._new_values)
         columns: dict[str, Any] = {}
         if self._variables_changed:
             columns["variables"] = self._variables

@@ -50,7 +50,7 @@ from lazyengine.records import (
     Task,
     TaskQuery,
 )
-from lazyengine.reports import beat, read_ahead, report_outcome
+from lazyengine.reports import Answer, beat, read_ahead, report_outcome
 from lazyengine.reruns import run_again
 from lazyengine.resolution import BEHIND, FOLLOWS, Resolution
 from lazyengine.settings import Settings
@@ -318,15 +318,15 @@ class Engine(Workflows, Watching):
         :raises ExecutionNotFound: there is no such execution
         """
 
-        def work(nest: Nesting) -> tuple[ExecutionStatus, tuple[Any, ...]]:
+        def work(nest: Nesting) -> tuple[ExecutionStatus, list[Answer | errors.LazyEngineError]]:
             run = nest.open(execution_id, reports[0].task if len(reports) == 1 else None)
             if len(reports) > 1:
                 read_ahead(run, reports)
             answers = [report_outcome(run, report) for report in reports]
-            status = nest.close(run)
-            return status, tuple(answer(status) if callable(answer) else answer for answer in answers)
+            return nest.close(run), answers
 
-        return self._transact(owner, work, execution_id)[0]
+        status, answers = self._transact(owner, work, execution_id)[0]
+        return status, tuple(answer(status) if callable(answer) else answer for answer in answers)
 
     def rerun_task(self, owner: str, execution_id: str, rerun: Rerun) -> Rerunning:
         """Run a task again that failed or was cancelled, or pass over it, and go on from there.

@@ -20,7 +20,7 @@ LATE = frozenset({Verdict.STALE, Verdict.DEADLINE_PASSED, Verdict.TOO_LATE})
 """What is refused and kept in the history."""
 
 Answer = Callable[[ExecutionStatus], Reported]
-"""The answer to a report, once it is known how the execution stands at the end of the transaction."""
+"""The answer to a report, once the transaction has ended and it is known how the execution stands."""
 
 
 def read_ahead(run: Resolution, reports: Sequence[Report]) -> None:
@@ -122,9 +122,12 @@ def _answer(
     assert number is not None
     scheduled = run.handed_out_after(number)
     data = run.flow.data_of(node, mark)
-    task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, data)
-    task = replace(task, execution_created_at=run.identity.created_at)
-    return lambda status: Reported(task, status, scheduled, replayed)
+
+    def told(status: ExecutionStatus) -> Reported:
+        task = task_of(run.execution_id, node, mark, row, mark.outcome or report.outcome, data)
+        return Reported(replace(task, execution_created_at=run.identity.created_at), status, scheduled, replayed)
+
+    return told
 
 
 def beat(store: Store, execution_id: str, outline: Outline, heartbeat: Heartbeat, now: datetime) -> Reported:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc
 
-from lazyengine.db.statements import CHANNEL
+from lazyengine.db.statements import LISTEN
 
 if TYPE_CHECKING:
     from lazyengine.db.database import Database
@@ -104,7 +104,7 @@ class Hearing(Listener):
 
     def _listen(self) -> None:
         self.connection = connect(self.bell.database)
-        self.connection.execute(f"LISTEN {CHANNEL}")
+        self.connection.execute(LISTEN)
 
 
 def connect(database: "Database") -> Any:

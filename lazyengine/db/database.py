@@ -21,8 +21,9 @@ from lazyengine.db.bell import Bell
 from lazyengine.db.direct import commit, connect_for_libpq
 from lazyengine.db.kept import Kept
 from lazyengine.db.locks import NotLocked, unlock_names
+from lazyengine.db.recent import Recent
 from lazyengine.db.statements import RING
-from lazyengine.db.store import Store, Superseded
+from lazyengine.db.store import Store, Superseded, Unseen
 from lazyengine.settings import Settings
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Database:
         self._writer = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._reader = self._writer if is_in_memory(self.url) else nullcontext()
         self.bell = Bell(self)
-        self.kept = Kept()
+        self.kept, self.recent = Kept(), Recent()
 
     @property
     def engine(self) -> Engine:
@@ -59,8 +60,12 @@ class Database:
                     self._engine.dispose(close=False)  # the sockets belong to the parent process
                     self.bell = Bell(self)
                 self._engine, self._pid = _create(self.url, self.settings), os.getpid()
-                event.listen(self._engine, "connect", lambda *_: self.kept.clear())
+                event.listen(self._engine, "connect", self._forget)
             return self._engine
+
+    def _forget(self, *_: object) -> None:
+        self.kept.clear()
+        self.recent.clear()
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -95,9 +100,8 @@ class Database:
                         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
                         connection = connection.execution_options(sqlite_begin=begin)
                     with connection.begin():
-                        store = Store(connection, self.kept)
-                        answer = work(store)
-                        store.finish()
+                        answer, store = self._attempt(connection, work, writes)
+                store.remember()
                 return answer, store
             except exc.TimeoutError as error:  # no connection became free in the pool
                 raise errors.DatabaseBusy() from error
@@ -117,6 +121,24 @@ class Database:
                 raise errors.DatabaseBusy() from reason
             time.sleep(pause)
             failures += 1
+
+    def _attempt(self, connection: Connection, work: Callable[[Store], T], writes: bool) -> tuple[T, Store]:
+        """Do it in the transaction of a connection: upon what is remembered, or if that will not do, what is read.
+
+        Whatever is wrong with it is wrong only if it was read.
+        """
+        store = Store(connection, self.kept, self.recent, guesses=writes)
+        try:
+            answer = work(store)
+            store.finish()
+        except (Unseen, Superseded, errors.LazyEngineError) as error:
+            if not store.is_guess:
+                raise
+            store.learn(error)
+            store = Store(connection, self.kept, self.recent)
+            answer = work(store)
+            store.finish()
+        return answer, store
 
     def ring(self) -> None:
         """Wake whoever waits, in all processes; it never fails.

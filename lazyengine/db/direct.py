@@ -73,13 +73,17 @@ class Direct:
         hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False)
         return hit
 
-    def run_last(self, connection: Connection, values: Values, *rows: Values, then: str | None = None) -> int:
-        """Execute a statement that writes and commit, over psycopg.  Takes, returns and raises what `run` does.
+    def rows_last(self, connection: Connection, values: Values, *rows: Values, then: str | None = None) -> list[Any]:
+        """Execute the last statement of a transaction, or its only one, and commit, over psycopg.
+
+        Takes, returns and raises what `rows` does.
 
         :param then: a SELECT to be executed after that; that it fails is no error
         """
-        hit: int = self._on(connection).execute(connection, (values, *rows), fetches=False, commits=True, then=then)
-        return hit
+        found: list[Any] = self._on(connection).execute(
+            connection, (values, *rows), fetches=True, commits=True, then=then
+        )
+        return found
 
     def run_many(self, connection: Connection, values: Values, rows: Iterable[Values]) -> None:
         """Execute a statement for one row several times, if there are any rows.  Raises as `rows` does."""

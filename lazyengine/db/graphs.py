@@ -48,7 +48,7 @@ class Graphs:
     def graph_head(self, graph_id: int) -> Graph:
         """Return the head of a graph."""
         return graph_from_json(
-            self.connection.execute(select(t.graph.c.head).where(t.graph.c.id == graph_id)).scalar_one()
+            self._connection.execute(select(t.graph.c.head).where(t.graph.c.id == graph_id)).scalar_one()
         )
 
     def add_graph(self, digest: str, head: Graph, nodes: Iterable[Node]) -> int:
@@ -66,7 +66,7 @@ class Graphs:
         """Return a node by its name."""
         if known := self._known(graph_id, name):
             return known
-        row = _node_named.first(self.connection, {"graph_id": graph_id, "name": name})
+        row = _node_named.first(self._connection, {"graph_id": graph_id, "name": name})
         return self._read(graph_id, row) if row else None
 
     def nodes_named(self, graph_id: int, names: Iterable[str]) -> list[Node]:
@@ -79,7 +79,8 @@ class Graphs:
 
     def _all(self, graph_id: int, wanted: set[Any], statement: DirectList) -> list[Node]:
         known = {key: self._known(graph_id, key) for key in wanted}
-        rows = statement.rows(self.connection, {"graph_id": graph_id}, [key for key in wanted if known[key] is None])
+        unknown = [key for key in wanted if known[key] is None]
+        rows = statement.rows(self._connection, {"graph_id": graph_id}, unknown) if unknown else ()
         return [*filter(None, known.values()), *(self._read(graph_id, row) for row in rows)]
 
     def _known(self, graph_id: int, key: int | str) -> Node | None:

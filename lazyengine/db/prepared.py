@@ -24,6 +24,8 @@ Step = tuple[str, Sequence[Any]]
 BEGIN: Step = ("BEGIN", ())
 COMMIT: Step = ("COMMIT", ())
 ROLLBACK: Step = ("ROLLBACK", ())
+SYNC: Step = ("", ())
+"""No statement: what stands before it is a transaction of its own, unless one was begun."""
 
 MOST_PREPARED = 100
 """Statements that the server keeps for one connection, each with its plan: up to a megabyte for one that saves much."""
@@ -123,11 +125,14 @@ class Session:
         return self._run(*steps, prepares=prepares)[-1]
 
     def commit(self, text: str, given: Sequence[Any], then: str | None = None, prepares: bool = True) -> Any:
-        """Execute the last statement of a transaction, and commit.  Returns and raises what `execute` does.
+        """Execute the last statement of a transaction, or its only one, and commit.  Returns and raises as `execute`.
 
         :param then: see `end`
         """
-        return self._run(self._step(text, given), *_end(then), needed=2, prepares=prepares)[0]
+        step = self._step(text, given)
+        if self._libpq.transaction_status == TransactionStatus.IDLE:
+            return self._run(step, SYNC, *_then(then), needed=1, prepares=prepares)[0]
+        return self._run(step, COMMIT, *_then(then), needed=2, prepares=prepares)[0]
 
     def end(self, then: str) -> None:
         """Commit.  Raises what `execute` does.
@@ -135,7 +140,7 @@ class Session:
         :param then: a SELECT to be executed after that, in a transaction of its own; that it fails is no error
         """
         is_open = self._libpq.transaction_status != TransactionStatus.IDLE
-        self._run(*_end(then)[not is_open :], needed=int(is_open))
+        self._run(*([COMMIT] if is_open else []), *_then(then), needed=int(is_open))
 
     def rollback(self) -> None:
         """Take the transaction back, if there is one; where that fails, psycopg is left to say so."""
@@ -163,16 +168,21 @@ class Session:
         :param needed: how many of them have to succeed
         """
         libpq, known = self._libpq, len(self._names)
-        names = [self._name(text) for text, _ in steps] if prepares and self._prepares else None
+        names = [self._name(text) for text, _ in steps if text] if prepares and self._prepares else None
+        steps = (*steps, SYNC) if steps[-1] is not SYNC else steps
         try:
             libpq.enter_pipeline_mode()
-            for at, (text, params) in enumerate(steps):
-                if names:
-                    libpq.send_query_prepared(names[at], params)
+            sent, syncs = iter(names or ()), 0
+            for step in steps:
+                text, params = step
+                if step is SYNC:
+                    libpq.pipeline_sync()
+                    syncs += 1
+                elif names:
+                    libpq.send_query_prepared(next(sent), params)
                 else:
                     libpq.send_query_params(text.encode(), params)
-            libpq.pipeline_sync()
-            results = self._results()
+            results = self._results(syncs)
             libpq.exit_pipeline_mode()
         except BaseException:
             self._driver.close()  # nobody knows what the server has still to say
@@ -184,6 +194,8 @@ class Session:
                     error = psycopg.errors.InvalidSqlStatementName(str(error))
                 if isinstance(error, psycopg.errors.InvalidSqlStatementName):
                     self._names.clear()  # all are prepared anew
+                if libpq.transaction_status == TransactionStatus.IDLE:  # nobody will take it back
+                    self.forget()
                 raise error
             if step is COMMIT and result.command_status != b"COMMIT":
                 raise psycopg.errors.InFailedSqlTransaction("what was to be committed had failed before")
@@ -207,8 +219,8 @@ class Session:
         self._names[text] = name
         return name
 
-    def _results(self) -> list[Any]:
-        """Read what has been sent for, and let other threads run meanwhile."""
+    def _results(self, syncs: int) -> list[Any]:
+        """Read what has been sent for, up to the last of so many `SYNC`, and let other threads run meanwhile."""
         libpq = self._libpq
         found: list[Any] = []
         while libpq.flush():
@@ -223,7 +235,9 @@ class Session:
                 if libpq.status != ConnStatus.OK:
                     raise _gone()
             elif result.status == ExecStatus.PIPELINE_SYNC:
-                return found
+                syncs -= 1
+                if not syncs:
+                    return found
             else:
                 found.append(result)
 
@@ -232,8 +246,8 @@ def _gone() -> psycopg.OperationalError:
     return psycopg.OperationalError("the server has closed the connection")
 
 
-def _end(then: str | None) -> list[Step]:
-    return [COMMIT] if then is None else [COMMIT, (then, ())]
+def _then(then: str | None) -> list[Step]:
+    return [] if then is None else [(then, ())]
 
 
 class PreparedCursor:

@@ -42,6 +42,7 @@ from lazyengine.core.state import (
     TaskState,
 )
 from lazyengine.core.values import make
+from lazyengine.db.recent import Run
 from lazyengine.db.statements import RARE_OF_MARK
 from lazyengine.encoder import encoder
 from lazyengine.records import Execution, Identity, Notify, Parent, RunData, RunSummary, Task
@@ -256,14 +257,37 @@ _OF_MARK: tuple[tuple[str, str, Callable[[Any], Any] | None], ...] = (
 """The columns that a mark is read from, its fields, and what makes the one of the other."""
 
 
-def mark_of(row: Row[Any]) -> Mark:
+def mark_of(row: Row[Any] | Run) -> Mark:
     """What a row does not say is left to the defaults of `Mark`: most of it, mostly."""
+    if isinstance(row, Run):
+        return row.mark
     fields: dict[str, Any] = {"node": row.node_id, "fed": NOTHING_FED}
     for column, name, convert in _OF_MARK:
         value = getattr(row, column)
         if value is not None:
             fields[name] = value if convert is None else convert(value)
     return make(Mark, fields)
+
+
+def run_of(row: Any) -> Run:
+    """Return what is remembered of the first run of a node."""
+    return Run(
+        mark_of(row), row.action, row.target, row.child_id, row.outcome_digest, row.created_at, row.claimed_by,
+        row.progress, row.lease_expires_at,
+    )  # fmt: skip
+
+
+def run_left(mark: Mark, row: dict[str, Any], before: Run | None, now: datetime) -> Run | None:
+    """Return how a plain decision leaves the first run of a node; None: only the database knows.
+
+    :param row: what is written of it (`mark_row`)
+    :param before: it, as it was before; None: there was none
+    """
+    if before and (before.child_id or (before.outcome_digest and not row["outcome_digest"])):
+        return None
+    fields = {name: value for name, value in vars(mark).items() if name not in ("outcome", "reported")}
+    created_at = before.created_at if before else now
+    return Run(make(Mark, fields), row["action"], row["target"], None, row["outcome_digest"], created_at)
 
 
 def summary_of(row: Any) -> RunSummary:
@@ -380,12 +404,16 @@ def task_of(
     execution_id: str,
     node: Node,
     mark: Mark,
-    row: Row[Any] | None = None,
+    row: Row[Any] | Run | None = None,
     outcome: Outcome | None = None,
     data: RunData = NO_DATA,
     with_input: bool = True,
 ) -> Task:
-    """Build a task from its node, its mark and what the row of the mark has beyond it (None: there is no row yet)."""
+    """Build a task from its node, its mark and what the row of the mark has beyond it (None: there is no row yet).
+
+    The row may be older than the mark: nobody holds another attempt, and what has ended is leased no more.
+    """
+    holds = row is not None and row.attempt == mark.attempt
     return Task(
         execution_id=execution_id,
         node=node.id,
@@ -401,9 +429,9 @@ def task_of(
         action=None if node.workflow else _shown(data.action or (row.action if row else None) or node.action),
         target=data.target or (row.target if row else None) or node.target,
         attempt=mark.attempt,
-        progress=row.progress if row else None,
-        claimed_by=row.claimed_by if row else None,
-        lease_expires_at=row.lease_expires_at if row else None,
+        progress=row.progress if row and holds else None,
+        claimed_by=row.claimed_by if row and holds else None,
+        lease_expires_at=row.lease_expires_at if row and holds and mark.state in ATTEMPTED_TASK_STATES else None,
         created_at=row.created_at if row else mark.started_at,
         started_at=mark.started_at,
         finished_at=mark.finished_at,

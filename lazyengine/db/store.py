@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from operator import attrgetter
@@ -27,6 +27,7 @@ from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct, DirectList, batches, commit
 from lazyengine.db.graphs import Graphs
 from lazyengine.db.kept import Kept
+from lazyengine.db.recent import READ_AT_ONCE, Recent, Run, Seen, joined, left
 from lazyengine.db.rows import (
     event_row,
     execution_of,
@@ -37,6 +38,8 @@ from lazyengine.db.rows import (
     mark_of,
     mark_row,
     parent_columns,
+    run_left,
+    run_of,
 )
 from lazyengine.db.statements import (
     BACKLOG,
@@ -44,6 +47,7 @@ from lazyengine.db.statements import (
     COUNTERS,
     HEADER,
     LOCK_AND_READ,
+    LOCK_AND_READ_ALL,
     LOCK_EXECUTION,
     MARKS,
     NAMED_EXECUTION,
@@ -68,15 +72,16 @@ T = TypeVar("T")
 _execution = t.execution.c
 _mark = t.mark.c
 
+NOT_NULL_VIOLATION = "23502"
+
 UNREAD: Any = object()
 _rare = attrgetter(*RARE_OF_HEADER)
 _MarkRow: Any = namedtuple("MarkRow", [column.name for column in READ_WITH_LOCK])  # type: ignore[misc]
 
-_lock_execution, _runs_of, _lock_and_read = Direct(LOCK_EXECUTION), Direct(RUNS_OF), Direct(LOCK_AND_READ)
+_lock_execution, _runs_of = Direct(LOCK_EXECUTION), Direct(RUNS_OF)
+_lock_and_read, _lock_and_read_all = Direct(LOCK_AND_READ), Direct(LOCK_AND_READ_ALL)
 _marks = DirectList(MARKS, _mark.node_id)
 _save_header, _save_end = Direct(SAVE_HEADER), Direct(SAVE_END)
-
-NOT_NULL_VIOLATION = "23502"
 
 MOST_AT_ONCE, MOST_BESIDE = 32, 6
 """Rows of a kind that one statement writes; and beside others, where each number of them is a statement of its own."""
@@ -102,7 +107,11 @@ MOST_READ_AHEAD = 32
 
 
 class Superseded(Exception):
-    """Somebody else wrote to an execution although its row was locked; the transaction has to start again."""
+    """Somebody else wrote to an execution meanwhile; the transaction has to start again."""
+
+
+class Unseen(Exception):
+    """It cannot be decided upon what is remembered; the transaction has to start again, and read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +134,23 @@ class Outline:
 class Store(Graphs):
     """The statements of one transaction.
 
+    :param recent: what the process remembers of executions; None where that is of no use
+    :param guesses: it may decide upon that
     :ivar has_news: somebody may wait for what it does: tasks were handed out, or an execution has come to its end
+    :ivar is_guess: it does; nothing was read, and it may turn out to be wrong
     """
 
-    has_news = False
+    has_news = is_guess = False
 
-    def __init__(self, connection: Connection, kept: Kept | None = None) -> None:
+    def __init__(
+        self, connection: Connection, kept: Kept | None = None, recent: Recent | None = None, guesses: bool = False
+    ) -> None:
         super().__init__(connection, kept)
+        self._recent, self._guesses = recent, guesses
         self._first_runs: dict[tuple[str, int], Any] = {}
+        self._others: tuple[str, Seen] | None = None  # where first runs are found that are not among those
+        self._guess: tuple[Identity, str, Run] | None = None
+        self._left: dict[str, Seen | None] = {}  # how executions are left; None: that is not known
         self._unsaved: tuple[Direct, Sequence[dict[str, Any]]] | None = None
 
     # -- executions ---------------------------------------------------------------------------------------------------
@@ -140,6 +158,7 @@ class Store(Graphs):
     def add_execution(self, identity: Identity, execution: Execution, digest: str, variables: dict[str, Any]) -> None:
         """Insert the row of a new execution; `save_header` has to follow."""
         counters = dict.fromkeys(COUNTERS, 0)
+        self._left[execution.id] = Seen(Header(), {}, is_complete=True)
         self.connection.execute(
             insert(t.execution).values(
                 id=execution.id,
@@ -168,17 +187,23 @@ class Store(Graphs):
             )
         )
         self._add_tags(execution.id, execution.tags)
+        if self._kept:
+            self._kept.keep_identity(identity)
 
     def lock_execution(self, owner: str, execution_id: str, task: str | None = None) -> Locked | None:
         """Lock an execution's row for the rest of the transaction and return it without its large columns.
 
         On PostgreSQL, the first runs of `task` and of the nodes that it leads to are read in passing, if the process
-        has had to do with the execution before.
+        has had to do with the execution before; or nothing is read or locked, but what is remembered returned.
 
         :param task: the name of one whose run will be asked for
         """
         known = self._kept.identity(execution_id) if self._kept and self.dialect == "postgresql" else None
-        header = self._lock_and_read(owner, known, task) if known else None
+        header = None
+        if known and known.owner == owner:
+            if task and self._guesses and (header := self._remember(known, task)):
+                return Locked(header, known)
+            header = self._lock_and_read(owner, known, task)
         if header and known:
             return Locked(header, known)
         row = _lock_execution.first(self.connection, {"id": execution_id, "owner": owner})
@@ -189,6 +214,24 @@ class Store(Graphs):
             self._kept.keep_identity(identity)
         return Locked(header_of(row), identity)
 
+    def _remember(self, known: Identity, task: str) -> Header | None:
+        """Return how an execution was left, if that is enough for the end of a task."""
+        recent = self._recent
+        seen = recent.get(known.id) if recent and recent.is_trusted and recent.is_fit(known.graph_id, task) else None
+        node = self._known(known.graph_id, task) if seen else None
+        if seen is None or node is None:
+            return None
+        absent = None if seen.is_complete else UNREAD
+        runs = {id: seen.runs.get(id, absent) for id in self._beside(known.graph_id, node)}
+        own = runs[node.id]
+        if own is None or any(run is UNREAD for run in runs.values()):
+            return None
+        runs[node.id] = own = replace(own)
+        self._first_runs = {(known.id, id): run for id, run in runs.items()}
+        self._guess, self.is_guess = (known, task, own), True
+        self._others, self._left[known.id] = (known.id, seen), seen
+        return seen.header
+
     def _lock_and_read(self, owner: str, known: Identity, task: str | None) -> Header | None:
         """Lock an execution, and read what a completion of `task` will ask for; None if it is another one.
 
@@ -196,23 +239,35 @@ class Store(Graphs):
         that had to be waited for, its generation is another one now than it was as the marks were read, and all is read
         again.
         """
-        ids = self._beside(known.graph_id, task) if task else []
-        values = {"id": known.id, "owner": owner, "node_ids": ids}
-        rows = _lock_and_read.rows(self.connection, values)
-        if rows and ids and rows[0].generation != rows[0].seen_generation:
-            rows = _lock_and_read.rows(self.connection, values)
+        recent = self._recent if task and not known.has_data and known.flow is None else None
+        seen = recent.get(known.id) if recent else None
+        reads_all = recent is not None and seen is None and recent.is_trusted
+        node = self._known(known.graph_id, task) if task else None
+        ids = self._beside(known.graph_id, node) if node else []
+        statement, wanted = (_lock_and_read_all, READ_AT_ONCE + 1) if reads_all else (_lock_and_read, ids)
+        values = {"id": known.id, "owner": owner, "node_ids": wanted, "limit": wanted}
+        rows = statement.rows(self.connection, values)
+        if rows and rows[0].generation != rows[0].seen_generation:
+            rows = statement.rows(self.connection, values)
         if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
             return None
+        header = header_of(rows[0])
         marks: list[Any] = [_MarkRow._make(row[-len(READ_WITH_LOCK) :]) for row in rows if row.mark_state]
-        found = {row.node_id: row for row in marks}
-        self._first_runs |= {(known.id, id): found.get(id) for id in ids}
-        return header_of(rows[0])
+        found = {row.node_id: run_of(row) for row in marks if (row.iteration, row.item) == (1, WHOLE)}
+        runs: dict[int, Run | None] = {**found} if reads_all else {id: found.get(id) for id in ids}
+        self._first_runs |= {(known.id, id): run for id, run in runs.items()}
+        read = Seen(header, runs, reads_all and len(marks) <= READ_AT_ONCE)
+        if read.is_complete:
+            self._others = known.id, read
+        if recent:
+            if seen:
+                recent.learn(seen.header.generation == header.generation)
+                read = read if seen.header.generation != header.generation else joined(seen, read)
+            self._left[known.id] = read
+        return header
 
-    def _beside(self, graph_id: int, task: str) -> list[int]:
+    def _beside(self, graph_id: int, node: Node) -> list[int]:
         """Return a node and those that it leads to, as far as the process knows them and their marks may be needed."""
-        node = self._known(graph_id, task)
-        if node is None:
-            return []
         edges = node.edges[:MOST_READ_AHEAD]
         targets = [self._known(graph_id, edge.to) for edge in edges if isinstance(edge.to, int)]
         return [node.id, *(one.id for one in targets if one and one.counts)]
@@ -300,11 +355,21 @@ class Store(Graphs):
 
     def marks(self, execution_id: str, ids: Iterable[int]) -> dict[Key, Mark]:
         """Return the marks of iteration 1 of these nodes, as far as they have one."""
-        read = {id: self._first_runs.get((execution_id, id), UNREAD) for id in ids}
+        read = {id: self._first_run(execution_id, id) for id in ids}
         unread = [id for id, row in read.items() if row is UNREAD]
-        rows = [row for row in read.values() if row is not UNREAD and row is not None]
-        rows += _marks.rows(self.connection, {"execution_id": execution_id}, unread)
-        return {(row.node_id, row.iteration): mark_of(row) for row in rows}
+        marks = [mark_of(row) for row in read.values() if row is not UNREAD and row is not None]
+        if unread:
+            self._left.pop(execution_id, None)
+            marks += map(mark_of, _marks.rows(self.connection, {"execution_id": execution_id}, unread))
+        return {(mark.node, mark.iteration): mark for mark in marks}
+
+    def _first_run(self, execution_id: str, node_id: int) -> Any:
+        """Return what is known of the first run of a node: it, None if it has none, or `UNREAD`."""
+        found = self._first_runs.get((execution_id, node_id), UNREAD)
+        if found is UNREAD and self._others and self._others[0] == execution_id:
+            seen = self._others[1]
+            found = seen.runs.get(node_id, None if seen.is_complete else UNREAD)
+        return found
 
     def region(self, execution_id: str, first: int, last: int) -> dict[Key, Mark]:
         """Return what has happened to the nodes of a region."""
@@ -336,11 +401,12 @@ class Store(Graphs):
 
     def runs_of(self, execution_id: str, node_id: int, iteration: int | None) -> dict[int, Any]:
         """Return the rows of iteration 1 and of `iteration` (None: the newest) of a node, by iteration."""
-        first = self._first_runs.get((execution_id, node_id), UNREAD)
+        first = self._first_run(execution_id, node_id)
         if first is None:
             return {}
         if first is not UNREAD and (iteration == 1 or (iteration is None and first.runs <= 1)):
             return {1: first}
+        self._left.pop(execution_id, None)
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
         return {row.iteration: row for row in _runs_of.rows(self.connection, values)}
 
@@ -376,6 +442,7 @@ class Store(Graphs):
         self.flush()
         shared = {"execution_id": execution_id, "now": now}
         header = shared | {name: getattr(after, name) for name in HEADER} | {"before": before.generation} | ended
+        header |= {"created_at": None, "told": None} if self._guess is None else self._told()
         if ended:
             header["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
         plain = _rare(before) == _rare(after) and all(map(is_plain_event, events))
@@ -388,15 +455,62 @@ class Store(Graphs):
             return event_row(event, plain)
 
         if self._connection.dialect.driver == "psycopg":
+            count = len(runs)
             runs = self._rest(partial(_save_marks, is_plain=plain), shared, runs, row_of)
             events = self._rest(partial(_append_history, is_plain=plain), shared, events, note_of)
             statement = _save_decision(len(runs), len(events), bool(ended), plain)
-            self._unsaved = statement, (header, *map(row_of, runs), *map(note_of, events))
+            rows = list(map(row_of, runs))
+            self._unsaved = statement, (header, *rows, *map(note_of, events))
+            self._note_left(execution_id, runs, rows, after, now, plain and len(runs) == count)
         else:
             _save_marks(1, plain).run_many(self.connection, shared, map(row_of, runs))
             _append_history(1, plain).run_many(self.connection, shared, map(note_of, events))
             self._check((_save_end if ended else _save_header).run(self.connection, header))
         self._first_runs.clear()
+        self._others = None
+
+    def _note_left(
+        self, execution_id: str, runs: Sequence[tuple[Mark, Node, RunData]], rows: Sequence[dict[str, Any]],
+        header: Header, now: datetime, is_all: bool,
+    ) -> None:  # fmt: skip
+        """Note how a decision leaves an execution, if all of it is known.
+
+        :param rows: what is written of the marks
+        :param is_all: they are all, and plain
+        """
+        before = self._left.get(execution_id)
+        self._left[execution_id] = None
+        if before is None or not is_all or header.state in FINAL_EXECUTION_STATES:
+            return
+        found: dict[int, Run] = {}
+        for (mark, _, _), row in zip(runs, rows, strict=True):
+            run = run_left(mark, row, before.runs.get(mark.node), now) if mark.iteration == 1 else None
+            if run is None:
+                return
+            found[mark.node] = run
+        self._left[execution_id] = left(before, header, found)
+
+    def _told(self) -> dict[str, Any]:
+        assert self._guess is not None
+        identity, task, _ = self._guess
+        node = self._known(identity.graph_id, task)
+        return {"created_at": identity.created_at, "told": node.id if node else None}
+
+    def remember(self) -> None:
+        """Let the process remember how executions were left.  Call it after the commit."""
+        if self._recent:
+            for execution_id, seen in self._left.items():
+                self._recent.keep(execution_id, seen)
+
+    def learn(self, error: Exception) -> None:
+        """Let the process learn from what made its guess worthless."""
+        assert self._recent
+        assert self._guess
+        if isinstance(error, Superseded):
+            self._recent.learn(False)
+            self._recent.keep(self._guess[0].id, None)
+        elif isinstance(error, Unseen):
+            self._recent.note_unfit(self._guess[0].graph_id, self._guess[1])
 
     def _check(self, hit: int) -> None:
         if not hit:
@@ -404,14 +518,21 @@ class Store(Graphs):
 
     @property
     def connection(self) -> Connection:
-        """What else is executed comes after what was saved."""
+        """What else is executed comes after what was saved.
+
+        :raises Unseen: nothing can be executed before what is decided upon a guess
+        """
+        if self.is_guess:
+            raise Unseen
         self.flush()
         return self._connection
 
     def flush(self) -> None:
         """Execute what was saved last.  Raises what `save_decision` does."""
         if self._unsaved:
-            self._save(self._unsaved[0].run)
+            if self.is_guess:
+                raise Unseen
+            self._save(self._unsaved[0].rows)
 
     def finish(self) -> None:
         """Over psycopg, commit in one message with what was saved last, or with the news; else leave it to SQLAlchemy.
@@ -422,20 +543,28 @@ class Store(Graphs):
             return
         then = RING if self.has_news else None
         if self._unsaved:
-            self._save(partial(self._unsaved[0].run_last, then=then))
+            (told,) = self._save(partial(self._unsaved[0].rows_last, then=then))
+            if self._guess and self._recent:
+                self._recent.learn(True)
+                run = self._guess[-1]
+                run.claimed_by, run.progress = told
+        elif self.is_guess:
+            raise Unseen
         elif then:
             commit(self._connection, then)
 
-    def _save(self, run: Callable[..., int]) -> None:
+    def _save(self, execute: Callable[..., list[Any]]) -> list[Any]:
         assert self._unsaved is not None
         (_, rows), self._unsaved = self._unsaved, None
         try:
-            self._check(run(self._connection, *rows))
+            saved = execute(self._connection, *rows)
         except IntegrityError as error:
             cause: Any = error.orig
             if getattr(cause, "sqlstate", None) == NOT_NULL_VIOLATION and cause.diag.column_name == "generation":
                 raise Superseded from error
             raise
+        self._check(len(saved))
+        return saved
 
     def _rest(
         self, statement: Callable[[int], Direct], shared: dict[str, Any], values: Sequence[T],

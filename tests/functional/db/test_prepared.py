@@ -171,7 +171,7 @@ def test_one_that_is_interrupted_gives_its_connection_up(
 ) -> None:
     """Nobody knows what the server has still to say: the answer to another question must not be taken for ours."""
 
-    def interrupt(_: Session) -> Any:
+    def interrupt(*_: object) -> Any:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
