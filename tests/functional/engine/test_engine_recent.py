@@ -81,9 +81,10 @@ def check(database: Database, execution_id: str) -> Seen | None:
 def test_a_completion_in_a_process_that_left_the_execution_is_one_statement(engine: Engine, database: Database) -> None:
     done(engine, started(engine, LONG), *LONG)  # so that it knows the nodes
     id = started(engine, LONG)
-    assert [statements_of(database, lambda task=task: done(engine, id, task)) for task in LONG] == [["WITH"]] * 19 + [
-        ["SELECT", "WITH"]
-    ], "the last one reads what the output is"
+    for task in list(LONG)[:-1]:
+        assert statements_of(database, lambda task=task: done(engine, id, task)) == ["WITH"]
+        assert check(database, id)
+    assert statements_of(database, lambda: done(engine, id, "t19")) == ["SELECT", "WITH"], "it reads what the output is"
 
 
 def test_another_process_has_to_read_what_an_execution_is_and_how_it_stands_and_no_more(
@@ -219,7 +220,13 @@ def test_what_is_remembered_is_what_the_database_holds(engine: Engine, other: En
 
 def known_of_random_steps(engine: Engine, other: Engine, draw: random.Random) -> int:
     """Do this and that to an execution; return how often a process was up to date, and right."""
-    id = started(engine, random_tasks(draw))
+    tasks = random_tasks(draw)
+    for process in (engine, other):
+        before = started(process, tasks)
+        for task in tasks:  # so that both know the nodes
+            with suppress(errors.LazyEngineError):
+                done(process, before, task)
+    id = started(engine, tasks)
     known = 0
     for _ in range(30):
         one = engine if draw.random() < 0.75 else other
