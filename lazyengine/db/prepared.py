@@ -55,14 +55,15 @@ class PreparingConnection(psycopg.Connection[Any]):
             super().commit()
 
     def rollback(self) -> None:
-        """Take the transaction back.
+        """Take the transaction back, if there is one.
 
         psycopg would give up all prepared statements.  That is done only after an error of the database: what they were
         prepared for may have been changed.  A connection that was closed has taken its transaction back.
         """
-        if self.closed:
+        status = self.pgconn.transaction_status
+        if self.closed or status == TransactionStatus.IDLE:
             return
-        failed = self.pgconn.transaction_status == TransactionStatus.INERROR
+        failed = status == TransactionStatus.INERROR
         if self.session and not failed:
             self.session.rollback()
         super().rollback()

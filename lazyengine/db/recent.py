@@ -47,6 +47,10 @@ class Run:
     progress: float | None = None
     lease_expires_at: datetime | None = None
 
+    def copy(self) -> "Run":
+        """Return the same without what a claim or a heartbeat has written: the end of the task will tell."""
+        return Run(self.mark, self.action, self.target, self.child_id, self.outcome_digest, self.created_at)
+
     @property
     def attempt(self) -> int:
         return self.mark.attempt

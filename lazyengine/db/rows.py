@@ -285,7 +285,9 @@ def run_left(mark: Mark, row: dict[str, Any], before: Run | None, now: datetime)
     """
     if before and (before.child_id or (before.outcome_digest and not row["outcome_digest"])):
         return None
-    fields = {name: value for name, value in vars(mark).items() if name not in ("outcome", "reported")}
+    fields = vars(mark).copy()
+    fields.pop("outcome", None)
+    fields.pop("reported", None)
     created_at = before.created_at if before else now
     return Run(make(Mark, fields), row["action"], row["target"], None, row["outcome_digest"], created_at)
 

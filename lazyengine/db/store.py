@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, partial
 from operator import attrgetter
@@ -226,7 +226,7 @@ class Store(Graphs):
         own = runs[node.id]
         if own is None or any(run is UNREAD for run in runs.values()):
             return None
-        runs[node.id] = own = replace(own)
+        runs[node.id] = own = own.copy()
         self._first_runs = {(known.id, id): run for id, run in runs.items()}
         self._guess, self.is_guess = (known, task, own), True
         self._others, self._left[known.id] = (known.id, seen), seen
