@@ -15,7 +15,8 @@ save_header            UPDATE execution SET … WHERE id = ? AND generation = ?
 graph_head             SELECT … FROM graph WHERE id = ?             (at the end, and for execution().spec)
 =====================  ========================================================================
 
-On PostgreSQL LOCK_AND_READ is the first, third and fifth in one, and `save_decision` the three that write.
+On PostgreSQL LOCK_AND_READ is the first, third and fifth in one, and is mostly spared (`lazyengine.db.recent`);
+`save_decision` is the three that write.
 """
 
 from collections.abc import Mapping, Sequence
