@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lazyengine.core.state import Header, Mark
 
@@ -64,8 +64,7 @@ class Run:
         return self.mark.runs
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """An execution as it was left.
 
     :param runs: by the id of the node; None: it has none
@@ -75,6 +74,10 @@ class Seen:
     header: Header
     runs: Mapping[int, Run | None]
     is_complete: bool
+
+
+UNKNOWN = Seen(Header(), {}, is_complete=False)
+"""An execution of which too much would have to be read to know all."""
 
 
 class Recent:
@@ -93,7 +96,10 @@ class Recent:
         return self._trust >= ENOUGH_TRUST
 
     def learn(self, was_right: bool) -> None:
-        """Take note of whether an execution was as it had been left: also where it was not asked."""
+        """Take note of whether an execution was as it had been left, also where it was not asked.
+
+        What is not remembered (any more) is as good as wrong: to read all of it anew has to pay.
+        """
         change = 1 if was_right else -COST_OF_A_MISTAKE
         self._trust = max(0, min(MOST_TRUST, self._trust + change))
 

@@ -27,7 +27,7 @@ from lazyengine.db import tables as t
 from lazyengine.db.direct import Direct, DirectList, batches, commit
 from lazyengine.db.graphs import Graphs
 from lazyengine.db.kept import Kept
-from lazyengine.db.recent import READ_AT_ONCE, Recent, Run, Seen, joined, left
+from lazyengine.db.recent import READ_AT_ONCE, UNKNOWN, Recent, Run, Seen, joined, left
 from lazyengine.db.rows import (
     event_row,
     execution_of,
@@ -260,8 +260,8 @@ class Store(Graphs):
         if read.is_complete:
             self._others = known.id, read
         if recent:
+            recent.learn(seen is not None and seen.header.generation == header.generation)
             if seen:
-                recent.learn(seen.header.generation == header.generation)
                 read = read if seen.header.generation != header.generation else joined(seen, read)
             self._left[known.id] = read
         return header
@@ -359,9 +359,14 @@ class Store(Graphs):
         unread = [id for id, row in read.items() if row is UNREAD]
         marks = [mark_of(row) for row in read.values() if row is not UNREAD and row is not None]
         if unread:
-            self._left.pop(execution_id, None)
+            self._note_reading(execution_id)
             marks += map(mark_of, _marks.rows(self.connection, {"execution_id": execution_id}, unread))
         return {(mark.node, mark.iteration): mark for mark in marks}
+
+    def _note_reading(self, execution_id: str) -> None:
+        """Note that there is more to an execution than was read with its lock."""
+        if execution_id in self._left:
+            self._left[execution_id] = UNKNOWN
 
     def _first_run(self, execution_id: str, node_id: int) -> Any:
         """Return what is known of the first run of a node: it, None if it has none, or `UNREAD`."""
@@ -406,7 +411,7 @@ class Store(Graphs):
             return {}
         if first is not UNREAD and (iteration == 1 or (iteration is None and first.runs <= 1)):
             return {1: first}
-        self._left.pop(execution_id, None)
+        self._note_reading(execution_id)
         values = {"execution_id": execution_id, "node_id": node_id, "iteration": iteration}
         return {row.iteration: row for row in _runs_of.rows(self.connection, values)}
 
@@ -480,7 +485,10 @@ class Store(Graphs):
         """
         before = self._left.get(execution_id)
         self._left[execution_id] = None
-        if before is None or not is_all or header.state in FINAL_EXECUTION_STATES:
+        if before is None or header.state in FINAL_EXECUTION_STATES:
+            return
+        self._left[execution_id] = UNKNOWN._replace(header=header)
+        if before is UNKNOWN or not is_all:
             return
         found: dict[int, Run] = {}
         for (mark, _, _), row in zip(runs, rows, strict=True):
