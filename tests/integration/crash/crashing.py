@@ -61,7 +61,7 @@ def around_commits(
             after()
 
     def run_and_commit(self: prepared.Session, *steps: prepared.Step, **more: Any) -> Any:
-        if prepared.COMMIT not in steps:
+        if prepared.COMMIT not in steps and prepared.SYNC not in steps:
             return run(self, *steps, **more)
         before()
         results = run(self, *steps, **more)

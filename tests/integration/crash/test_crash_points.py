@@ -226,8 +226,41 @@ def happens_whole_or_not_at_all(database: Database, settings: Settings, trial: T
 
 def _writes_at(points: list[str]) -> int:
     """The index of the first statement that writes."""
-    writes = ("before INSERT", "before UPDATE", "before DELETE", "before WITH saved_marks", "before WITH noted")
+    writes = ("before INSERT", "before UPDATE", "before DELETE", "before WITH saved")
     return next(at for at, point in enumerate(points) if point.startswith(writes))
+
+
+@pytest.mark.backends("postgresql")
+def test_what_is_decided_before_it_is_read_happens_whole_or_not_at_all(database: Database, settings: Settings) -> None:
+    """The one statement of a process that remembers how it left the execution is its whole transaction."""
+    other = Database(settings)  # what it remembers is its own
+    engine, tasks = Engine(other, settings), {name: {"on-success": after} for name, after in ("ab", "bc", "cd")}
+    tasks["d"] = {}
+    stages = [("SUCCESS",) * n + ("RUNNING", "PENDING", "PENDING", "PENDING")[: 4 - n] for n in range(4)]
+
+    def states(id: str) -> tuple[str, ...]:
+        return tuple(engine.get_task(OWNER, id, task).state.value for task in tasks)
+
+    def verb(engine: Engine) -> None:
+        for task in tasks:
+            complete(task)(engine, known)  # so that its connection is there and the nodes are known
+        for task in "abc":  # the first two of which it reads
+            complete(task)(engine, id)
+
+    points: list[str] = []
+    for at in range(1, MOST_POINTS):
+        known, id = (start(engine, tasks).execution.id for _ in range(2))
+        where = crash(database, settings, verb, at)
+        if where is None:
+            break
+        points.append(where)
+        assert states(id) in stages, where
+        for task in "abc":
+            complete(task)(engine, id)
+        assert states(id) == stages[-1], where
+    assert [point[:17] for point in points[-3:]] == ["before WITH saved", "before COMMIT", "after COMMIT"]
+    assert not points[-4].startswith("before SELECT"), "nothing was read"
+    other.dispose()
 
 
 @pytest.mark.parametrize("repeat", ["the same request", "a sweep"])
