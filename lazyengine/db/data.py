@@ -84,9 +84,7 @@ def read_values(connection: Connection, execution_id: str, digests: Iterable[str
 
 
 def add_values(connection: Connection, execution_id: str, values: Mapping[str, Any]) -> None:
-    """Store values that are not stored yet."""
-    if not values:
-        return
+    """Store values that are not stored yet; at least one."""
     rows = [{"execution_id": execution_id, "digest": digest, "body": values[digest]} for digest in sorted(values)]
     connection.execute(ADD_VALUE[connection.dialect.name], rows)
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     not_,
+    null,
     or_,
     select,
     true,
@@ -275,8 +276,9 @@ def save_decision(marks: int, events: int, ends: bool, is_plain: bool) -> Select
     is_right = or_(created_at.is_(None), and_(_execution.created_at == created_at, _is_current))
     saved = _saved.where(is_right).values(header | {"generation": generation}).returning(_execution.id).cte("saved")
     noted = [append_history(events, is_plain, marks + 1, saved).cte("noted")] if events else []
+    nobody: list[Any] = [null().label(name) for name in OF_HOLDER]
     if not marks:
-        return select(saved.c.id).add_cte(*noted)
+        return select(*nobody).select_from(saved).add_cte(*noted)
     written = save_marks("postgresql", marks, is_plain, saved)
     run = written.returning(_mark.node_id, _mark.iteration, _mark.item, *(_mark[name] for name in OF_HOLDER)).cte("run")
     is_told = and_(run.c.node_id == bindparam("told"), run.c.iteration == 1, run.c.item == WHOLE)

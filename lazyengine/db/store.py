@@ -247,7 +247,7 @@ class Store(Graphs):
         statement, wanted = (_lock_and_read_all, READ_AT_ONCE + 1) if reads_all else (_lock_and_read, ids)
         values = {"id": known.id, "owner": owner, "node_ids": wanted, "limit": wanted}
         rows = statement.rows(self.connection, values)
-        if rows and rows[0].generation != rows[0].seen_generation:
+        if rows and wanted and rows[0].generation != rows[0].seen_generation:
             rows = statement.rows(self.connection, values)
         if not rows or (rows[0].graph_id, rows[0].created_at) != (known.graph_id, known.created_at):
             return None
@@ -260,10 +260,9 @@ class Store(Graphs):
         if read.is_complete:
             self._others = known.id, read
         if recent:
-            recent.learn(seen is not None and seen.header.generation == header.generation)
-            if seen:
-                read = read if seen.header.generation != header.generation else joined(seen, read)
-            self._left[known.id] = read
+            as_left = seen if seen and seen.header.generation == header.generation else None
+            recent.learn(as_left is not None)
+            self._left[known.id] = joined(as_left, read) if as_left else read
         return header
 
     def _beside(self, graph_id: int, node: Node) -> list[int]:
@@ -447,7 +446,11 @@ class Store(Graphs):
         self.flush()
         shared = {"execution_id": execution_id, "now": now}
         header = shared | {name: getattr(after, name) for name in HEADER} | {"before": before.generation} | ended
-        header |= {"created_at": None, "told": None} if self._guess is None else self._told()
+        identity, _, told = self._guess or (None, None, None)
+        header |= {
+            "created_at": identity.created_at if identity else None,
+            "told": told.mark.node if told else None,
+        }
         if ended:
             header["finished_at"] = now if after.state in FINAL_EXECUTION_STATES else None
         plain = _rare(before) == _rare(after) and all(map(is_plain_event, events))
@@ -497,12 +500,6 @@ class Store(Graphs):
                 return
             found[mark.node] = run
         self._left[execution_id] = left(before, header, found)
-
-    def _told(self) -> dict[str, Any]:
-        assert self._guess is not None
-        identity, task, _ = self._guess
-        node = self._known(identity.graph_id, task)
-        return {"created_at": identity.created_at, "told": node.id if node else None}
 
     def remember(self) -> None:
         """Let the process remember how executions were left.  Call it after the commit."""
